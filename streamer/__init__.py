@@ -1,0 +1,1 @@
+"""Video in, alarms out: sources, pipeline, events, overlay, sinks and the command line."""

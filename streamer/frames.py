@@ -1,0 +1,136 @@
+"""What a source hands on: frames with their times, and a description of where they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from fractions import Fraction
+from typing import TYPE_CHECKING, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+Bgr = NDArray[np.uint8]
+"""Colour picture ``(H, W, 3)``, blue-green-red, 0..255."""
+
+
+class Pace(Enum):
+    """How a source is read."""
+
+    EVERY_FRAME = "every_frame"  # recordings: nothing is ever dropped
+    LATEST = "latest"  # live: the oldest is dropped, and counted
+
+
+class Image(Protocol):
+    """The colour picture behind a frame, converted only when somebody draws on it."""
+
+    def bgr(self) -> Bgr:
+        """Convert to an upright ``(H, W, 3)`` uint8 array that the caller may write to."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture of one source.
+
+    Attributes:
+        source: the source's id (its output name; never holds a password).
+        index: 0-based number of the picture in its source, counting every decoded picture.
+        pts: presentation time in seconds from the source's own clock, exact.
+        wall_clock: the moment the picture was taken, where known (file creation time + PTS, or arrival when live).
+        segment: grows by one at every gap, drop, corrupt frame, size change and PTS jump; a window never spans two.
+        luma: full-range grey ``(H, W)`` uint8, upright, source size.
+        image: the colour picture behind it.
+        corrupt: the decoder marked the picture as damaged: it is drawn and counted, never scored.
+    """
+
+    source: str
+    index: int
+    pts: Fraction
+    wall_clock: datetime | None
+    segment: int
+    luma: NDArray[np.uint8]
+    image: Image
+    corrupt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is known of a source before its frames are read.
+
+    Attributes:
+        uri: as the user gave it, without a password.
+        name: id and output name.
+        width, height: upright size in pixels of the first picture.
+        frame_rate: average or nominal pictures per second; None where the source does not say.
+        frames: number of pictures, where the source says so reliably; an estimate is fine for an ETA.
+        duration: seconds, where known.
+        start: wall-clock time of PTS 0, where known.
+        codec: e.g. ``h264``; ``pictures`` for a folder.
+        pixel_format: e.g. ``yuv420p``.
+        rotation: degrees the stored pictures are turned by to be upright (0, 90, 180, 270).
+        has_audio: whether there is at least one audio stream.
+    """
+
+    uri: str
+    name: str
+    width: int
+    height: int
+    frame_rate: Fraction | None
+    frames: int | None
+    duration: Fraction | None
+    start: datetime | None
+    codec: str
+    pixel_format: str
+    rotation: int
+    has_audio: bool
+
+
+@dataclass(slots=True)
+class SourceCounts:
+    """What happened while reading; every number ends up in the summary, zeros too."""
+
+    decoded: int = 0
+    corrupt: int = 0
+    decode_errors: int = 0
+    dropped: int = 0
+    gaps: int = 0
+    size_changes: int = 0
+    pts_jumps: int = 0
+    missing_pts: int = 0
+
+
+class Source(Protocol):
+    """One contract for files, picture folders, devices and streams.
+
+    Usable as a context manager; ``frames()`` may be called again after it ended where ``pace`` is EVERY_FRAME
+    (every call reads from the start).
+    """
+
+    @property
+    def info(self) -> SourceInfo: ...
+
+    @property
+    def pace(self) -> Pace: ...
+
+    @property
+    def counts(self) -> SourceCounts: ...
+
+    def frames(self) -> Iterator[Frame]:
+        """Read the frames in order; raises InputError when nothing at all can be decoded."""
+        ...
+
+    def close(self) -> None:
+        """Release files and devices; may be called twice."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
