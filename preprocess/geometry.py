@@ -54,7 +54,7 @@ class CellGrid:
 
 
 def cells_to_pixels(
-    cells: NDArray[np.float32], grid: CellGrid, working_size: Size, out_size: Size
+    cells: NDArray[np.float32], grid: CellGrid, working_size: Size, out_size: Size, *, window: Box | None = None
 ) -> NDArray[np.float32]:
     """Bring a map on a network's cells to pixels, every cell at its true centre.
 
@@ -66,9 +66,10 @@ def cells_to_pixels(
         grid: where the cells lie in the working picture.
         working_size: size of the picture the network saw.
         out_size: size of the picture wanted, usually the source's.
+        window: the part of that picture to compute; all of it by default.
 
     Returns:
-        ``(H, W)`` float32 of ``out_size``.
+        ``(H, W)`` float32 of ``out_size``, or of the window's size.
 
     Raises:
         ValueError: the map is not of the grid's shape.
@@ -77,12 +78,13 @@ def cells_to_pixels(
         raise ValueError(f"a map of shape {cells.shape} does not lie on a grid of {grid.rows} x {grid.columns} cells")
     row, row_step = _cell_coordinates(grid, working_size[1], out_size[1])
     column, column_step = _cell_coordinates(grid, working_size[0], out_size[0])
-    inverse = np.array([[column_step, 0.0, column], [0.0, row_step, row]])
+    x, y, width, height = window or (0, 0, *out_size)
+    inverse = np.array([[column_step, 0.0, column + column_step * x], [0.0, row_step, row + row_step * y]])
     return np.asarray(
         cv2.warpAffine(
             np.ascontiguousarray(cells, dtype=np.float32),
             inverse,
-            out_size,
+            (width, height),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         ),
@@ -113,30 +115,22 @@ def pixels_to_cells(
         ``(rows, columns)`` float32 mean of ``mask``: 0..1 for a boolean mask.
     """
     height, width = mask.shape
-    # The integral of a picture of constant pixels is bilinear within each pixel: interpolating it is exact.
-    integral = cv2.integral(np.ascontiguousarray(mask, dtype=np.float32), sdepth=cv2.CV_64F)
-    rows = _cell_borders(grid, grid.rows, working_size[1], height)
-    columns = _cell_borders(grid, grid.columns, working_size[0], width)
-    at_rows = _interpolate(np.asarray(integral, dtype=np.float64), rows)
-    sums = np.diff(np.diff(_interpolate(at_rows.T, columns).T, axis=0), axis=1)
-    areas = np.diff(rows)[:, None] * np.diff(columns)[None, :]
-    return np.asarray(sums / np.maximum(areas, 1e-12), dtype=np.float32)
+    # Products of non-negative weights: a cell that touches no marked pixel is exactly 0.
+    rows = _pixel_shares(grid, grid.rows, working_size[1], height)
+    columns = _pixel_shares(grid, grid.columns, working_size[0], width)
+    return np.asarray(rows @ mask.astype(np.float32) @ columns.T, dtype=np.float32)
 
 
-def _cell_borders(grid: CellGrid, cells: int, working: int, out: int) -> NDArray[np.float64]:
-    """Borders between cells, ``(cells + 1,)``, in the integral's coordinates (0 at the picture's edge)."""
+def _pixel_shares(grid: CellGrid, cells: int, working: int, out: int) -> NDArray[np.float32]:
+    """What each of ``out`` pixels adds to each cell's mean along one axis: ``(cells, out)``, rows sum to 1."""
     between = grid.offset + grid.stride * (np.arange(1, cells) - 0.5)
     borders = np.zeros(cells + 1, dtype=np.float64)
     borders[1:-1] = np.clip((between + 0.5) * out / working, 0.0, out)
     borders[-1] = out
-    return borders
-
-
-def _interpolate(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows of ``values`` at fractional row numbers."""
-    low = np.minimum(at.astype(np.int64), values.shape[0] - 2)
-    part = (at - low)[:, None]
-    return np.asarray(values[low] * (1.0 - part) + values[low + 1] * part, dtype=np.float64)
+    pixels = np.arange(out)
+    overlap = np.minimum(borders[1:, None], pixels + 1) - np.maximum(borders[:-1, None], pixels)
+    shares = np.maximum(overlap, 0.0) / np.maximum(np.diff(borders), 1e-12)[:, None]
+    return np.asarray(shares, dtype=np.float32)
 
 
 def scale_box(box: Box, size: Size, out_size: Size) -> Box:
@@ -166,9 +160,7 @@ def pad_to_even(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width = picture.shape[:2]
     if height % 2 == 0 and width % 2 == 0:
         return picture
-    return np.asarray(
-        cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), dtype=np.uint8
-    )
+    return np.asarray(cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
