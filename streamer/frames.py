@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import Enum
-from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
@@ -13,6 +11,8 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
+    from fractions import Fraction
     from types import TracebackType
 
 Bgr = NDArray[np.uint8]
@@ -41,7 +41,8 @@ class Frame:
     Attributes:
         source: the source's id (its output name; never holds a password).
         index: 0-based number of the picture in its source, counting every decoded picture.
-        pts: presentation time in seconds from the source's own clock, exact.
+        pts: presentation time in seconds from the source's own clock, exact; strictly increasing within a source, also
+            where the source's own times stand still or step back (then one median step after the picture before).
         wall_clock: the moment the picture was taken, where known (file creation time + PTS, or arrival when live).
         segment: grows by one at every gap, drop, corrupt frame, size change and PTS jump; a window never spans two.
         luma: full-range grey ``(H, W)`` uint8, upright, source size.
@@ -73,7 +74,7 @@ class SourceInfo:
         start: wall-clock time of PTS 0, where known.
         codec: e.g. ``h264``; ``pictures`` for a folder.
         pixel_format: e.g. ``yuv420p``.
-        rotation: degrees the stored pictures are turned by to be upright (0, 90, 180, 270).
+        rotation: degrees the stored pictures are turned by, counter-clockwise, to be upright (0, 90, 180, 270).
         has_audio: whether there is at least one audio stream.
     """
 
@@ -90,10 +91,34 @@ class SourceInfo:
     rotation: int
     has_audio: bool
 
+    @property
+    def expected_frames(self) -> int | None:
+        """Number of pictures to expect, for progress and ETA: counted where known, else duration times rate."""
+        if self.frames is not None:
+            return self.frames
+        if self.duration is None or self.frame_rate is None:
+            return None
+        return max(1, round(self.duration * self.frame_rate))
+
 
 @dataclass(slots=True)
 class SourceCounts:
-    """What happened while reading; every number ends up in the summary, zeros too."""
+    """What happened while reading; every number ends up in the summary, zeros too.
+
+    Attributes:
+        decoded: pictures handed on, damaged ones included.
+        corrupt: pictures marked as damaged (handed on with ``corrupt`` set), and unreadable files of a folder.
+        decode_errors: packets the demuxer or the decoder refused; their pictures never came.
+        dropped: pictures of a live source thrown away because the reader did not keep up.
+        gaps: steps forward over the larger of 1 s and five median steps, and holes in a folder's numbering.
+        size_changes: pictures whose size differs from that of the one before.
+        pts_jumps: steps backwards; time was carried on by one median step.
+        missing_pts: pictures without a time; one median step after the one before was assumed.
+        duplicate_pts: pictures at (or too close behind) the time of the one before; they were moved by half a step.
+        missing_at_end: pictures the header announces after the last one that came: the recording was cut off.
+        undecoded: other pictures the header announces that came neither as a picture nor as an error, such as the
+            first ones of a recording cut inside an open group of pictures.
+    """
 
     decoded: int = 0
     corrupt: int = 0
@@ -103,6 +128,9 @@ class SourceCounts:
     size_changes: int = 0
     pts_jumps: int = 0
     missing_pts: int = 0
+    duplicate_pts: int = 0
+    missing_at_end: int = 0
+    undecoded: int = 0
 
 
 class Source(Protocol):
@@ -113,13 +141,19 @@ class Source(Protocol):
     """
 
     @property
-    def info(self) -> SourceInfo: ...
+    def info(self) -> SourceInfo:
+        """What is known before the frames are read."""
+        ...
 
     @property
-    def pace(self) -> Pace: ...
+    def pace(self) -> Pace:
+        """Whether every frame counts, or the latest."""
+        ...
 
     @property
-    def counts(self) -> SourceCounts: ...
+    def counts(self) -> SourceCounts:
+        """Counts of the latest reading; every call of ``frames()`` starts new ones."""
+        ...
 
     def frames(self) -> Iterator[Frame]:
         """Read the frames in order; raises InputError when nothing at all can be decoded."""

@@ -1,0 +1,5 @@
+"""Video in: recordings, folders of numbered pictures and camera devices behind one contract."""
+
+from streamer.sources.opening import SUPPORTED, open_source
+
+__all__ = ["SUPPORTED", "open_source"]
