@@ -66,7 +66,7 @@ class ConsoleSettings(Settings):
     """What is said, and where."""
 
     as_json: Annotated[bool, Opt(CONSOLE, name="json")] = Field(
-        default=False, description="Print the summary as one line of JSON per source on stdout, nothing else."
+        default=False, description="Print the summary on stdout as one line of JSON per source, and nothing else."
     )
     quiet: Annotated[bool, Opt(CONSOLE, short="-q")] = Field(default=False, description="Say nothing but errors.")
     verbose: Annotated[bool, Opt(CONSOLE, short="-v")] = Field(
@@ -87,9 +87,9 @@ class MachineSettings(Settings):
     device: Annotated[Device, Opt(MACHINE, value="auto|cpu|cuda")] = Field(
         default="auto", description="Where the networks run; auto takes a GPU where there is one."
     )
-    precision: Annotated[Precision, Opt(MACHINE, value="auto|float32|bfloat16")] = Field(
+    precision: Annotated[Precision, Opt(MACHINE, value="TYPE")] = Field(
         default="auto",
-        description="Arithmetic of the networks; auto takes the fastest that leaves the alarms as they are.",
+        description="Arithmetic of the networks: float32, bfloat16 or auto, the faster one that leaves the alarms as is.",
     )
     batch_size: Annotated[int | None, Opt(MACHINE, value="N", default="by device")] = Field(
         default=None, ge=1, le=4096, description="Windows per run of the networks."

@@ -1,0 +1,5 @@
+"""``python -m streamer.cli`` is ``avid-watch``."""
+
+from streamer.cli import run
+
+run()

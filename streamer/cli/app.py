@@ -1,0 +1,178 @@
+"""The commands: each makes a checked request, then calls the work behind it.
+
+The work is imported inside the functions: torch takes seconds to load, and neither the help nor a refusal needs it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from preprocess.errors import InputError
+from streamer.cli.checks import refuse_missing_model, refuse_missing_sources, refuse_unused_name
+from streamer.cli.exit_codes import ExitCode, code_for
+from streamer.cli.layout import CONTEXT, Command, Group
+from streamer.cli.options import look_of, resolve, with_options
+from streamer.requests import FitRequest, TuneRequest, WatchRequest
+from streamer.settings import FitSettings, InfoSettings, TuneSettings, WatchSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from streamer.console import Console
+    from streamer.settings import ConsoleSettings, Settings
+
+TIMES = "TIME is written as 90, 90s, 1m30s, 01:30 or 00:01:30."
+EPILOG = f"""{TIMES}
+
+Run 'avid-watch COMMAND --help' for the options of another command."""
+
+app = typer.Typer(
+    cls=Group,
+    name="avid-watch",
+    context_settings=CONTEXT,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog=EPILOG,
+)
+
+Sources = Annotated[list[str] | None, typer.Argument(metavar="SOURCE...", show_default=False)]
+Normals = Annotated[list[str] | None, typer.Argument(metavar="NORMAL...", show_default=False)]
+Run = Annotated[str | None, typer.Argument(metavar="RUN", show_default=False)]
+Target = Annotated[str | None, typer.Argument(metavar="[FILE]", show_default=False)]
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 - the form typer calls
+    if value:
+        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - only asked here
+
+        try:
+            typer.echo(f"avid-watch {version('avid-watch')}")
+        except PackageNotFoundError:
+            typer.echo("avid-watch, not installed (run from its folder)")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.", show_default=False)
+    ] = False,
+) -> None:
+    """Learn what is normal in front of a fixed camera and show what is not: when and where.
+
+    \b
+    Examples
+      avid-watch camera.mp4                        learn from its beginning, watch the rest
+      avid-watch --normal monday.mp4 tuesday.mp4   learn from one recording, watch another
+      avid-watch fit monday.mp4 -o gate.avid       learn a camera properly, once
+      avid-watch --model gate.avid tuesday.mp4     watch with what was learned
+      avid-watch tune tuesday.avid --false-alarms-per-day 0.1
+                                                   fewer alarms, without watching again
+    """  # noqa: D301 - \b keeps click from flowing the lines together
+
+
+def watch_command(sources: Sources = None, **values: Any) -> int:
+    """Watch recordings, folders of pictures or cameras (the default).
+
+    Each SOURCE gets a folder NAME.avid with annotated.mp4, events.jsonl, scores.csv, snapshots and summary.json.
+    """
+    settings = resolve(WatchSettings, values, "watch")
+    request = WatchRequest(tuple(sources or ()), settings)
+    refuse_missing_sources(
+        request.sources,
+        'no source given: name a recording, a folder of pictures or a camera, as in "avid-watch gate.mp4"',
+        commands=[str(command.name) for command in app.registered_commands],
+    )
+    refuse_missing_sources(settings.normal)
+    refuse_unused_name(settings.name, request.sources)
+    refuse_missing_model(settings.model)
+    with _console(settings) as console:
+        from streamer.watch import watch  # noqa: PLC0415
+
+        outcome = watch(request, console)
+        for source in outcome.sources:
+            console.finished(source)
+        return code_for(outcome, fail_on_alarm=settings.fail_on_alarm)
+
+
+def fit_command(normal: Normals = None, **values: Any) -> int:
+    """Learn one camera properly from NORMAL footage and write its model."""
+    refuse_missing_sources(
+        tuple(normal or ()), 'no footage given: name normal footage, as in "avid-watch fit monday.mp4 -o gate.avid"'
+    )
+    settings = resolve(FitSettings, values, "fit")
+    request = FitRequest(tuple(normal or ()), settings)
+    with _console(settings) as console:
+        from streamer.fit import fit  # noqa: PLC0415
+        from streamer.summary_text import render_fit  # noqa: PLC0415
+
+        outcome = fit(request, console)
+        console.result(render_fit(outcome))
+        console.json(outcome)
+        return ExitCode.INTERRUPTED if outcome.interrupted else ExitCode.DONE
+
+
+def tune_command(run: Run = None, **values: Any) -> int:
+    """Set another threshold for a finished RUN, from its scores, without running a network."""
+    refuse_missing_sources(
+        (run,) if run else (),
+        'no run given: name its folder, as in "avid-watch tune gate.avid --false-alarms-per-day 0.1"',
+    )
+    settings = resolve(TuneSettings, values, "tune")
+    request = TuneRequest(Path(str(run)), settings)
+    if not request.run.is_dir():
+        raise InputError(f"{run}: not the folder of a run; give the NAME.avid folder that avid-watch wrote")
+    with _console(settings) as console:
+        from streamer.summary_text import render_tune  # noqa: PLC0415
+        from streamer.tune_run import tune  # noqa: PLC0415
+
+        outcome = tune(request, console)
+        console.result(render_tune(outcome))
+        console.json(outcome.summary)
+        return ExitCode.INTERRUPTED if outcome.interrupted else ExitCode.DONE
+
+
+def info_command(target: Target = None, **values: Any) -> int:
+    """Say what a model, a source or, without FILE, this machine is."""
+    settings = resolve(InfoSettings, values, "info")
+    if target is not None:
+        refuse_missing_sources((target,))
+    with _console(settings) as console:
+        from streamer.info import describe, render_info  # noqa: PLC0415
+
+        document = describe(target)
+        console.result(render_info(document))
+        console.json(document)
+        return ExitCode.DONE
+
+
+def _console(settings: ConsoleSettings) -> AbstractContextManager[Console]:
+    from contextlib import contextmanager  # noqa: PLC0415
+
+    from streamer.console import Console  # noqa: PLC0415
+    from streamer.interrupts import stop_on_signals  # noqa: PLC0415
+
+    @contextmanager
+    def opened() -> Iterator[Console]:
+        console = Console.of(settings)
+        with stop_on_signals(console.warn) as stop:
+            console.stop = stop
+            yield console
+
+    return opened()
+
+
+def _add(name: str, model: type[Settings], function: Callable[..., int]) -> None:
+    epilog = TIMES if any(look_of(info).value == "TIME" for info in model.model_fields.values()) else None
+    app.command(name, cls=Command, context_settings=CONTEXT, epilog=epilog)(with_options(model, function))
+
+
+_add("watch", WatchSettings, watch_command)
+_add("fit", FitSettings, fit_command)
+_add("tune", TuneSettings, tune_command)
+_add("info", InfoSettings, info_command)
