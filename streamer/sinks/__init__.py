@@ -1,0 +1,1 @@
+"""Where alarms go: the annotated video, lists, snapshots."""
