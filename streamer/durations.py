@@ -83,7 +83,8 @@ def format_clock(seconds: float, *, decimals: int = 0) -> str:
 
     Cut off, not rounded, as a player's clock does: the moment named is never past the one meant.
     """
-    total = int(max(Fraction(0), Fraction(seconds)) * 1000)
+    # Microseconds first: 12.6 as a float lies a hair below twelve and six tenths.
+    total = round(max(Fraction(0), Fraction(seconds)) * 1_000_000) // 1000
     hours, rest = divmod(total, 3_600_000)
     minutes, rest = divmod(rest, 60_000)
     whole, fraction = divmod(rest, 1000)

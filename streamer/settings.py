@@ -89,7 +89,7 @@ class MachineSettings(Settings):
     )
     precision: Annotated[Precision, Opt(MACHINE, value="TYPE")] = Field(
         default="auto",
-        description="Arithmetic of the networks: float32, bfloat16 or auto, the faster one that leaves the alarms as is.",
+        description="Arithmetic of the networks: float32, bfloat16, or auto, the faster of the two here.",
     )
     batch_size: Annotated[int | None, Opt(MACHINE, value="N", default="by device")] = Field(
         default=None, ge=1, le=4096, description="Windows per run of the networks."
@@ -101,7 +101,7 @@ class MachineSettings(Settings):
         default=None,
         gt=0,
         le=1000,
-        description="Pictures per second of a folder of pictures, which cannot say it itself.",
+        description="Pictures per second of folders of pictures and raw H.264, which do not say it themselves.",
     )
 
 

@@ -66,8 +66,8 @@ def refuse_unused_name(name: str | None, sources: Sequence[str]) -> None:
 
 
 def _is_missing(source: str) -> bool:
-    # Addresses (rtsp://…) and camera numbers are not paths; the source itself knows what to make of them.
-    if "://" in source or source.isdigit():
+    # Addresses (rtsp://…) and devices (device:0) are not paths; the source itself knows what to make of them.
+    if "://" in source or source.startswith("device:"):
         return False
     return not Path(source).expanduser().exists()
 

@@ -41,8 +41,8 @@ class Group(TyperGroup):
         """Put the default command before arguments that name none; also serves the shell completion."""
         own = {option for item in self.get_params(ctx) for option in item.opts}
         first = args[0].split("=")[0] if args else None
-        # Without arguments the watch itself says best what is missing; a completion has none yet and wants all commands.
-        if not (ctx.resilient_parsing and first is None) and first not in self.commands and first not in own:
+        # Without arguments the watch itself says what is missing; a completion has none yet and wants all commands.
+        if (first is None and not ctx.resilient_parsing) or (first and first not in [*self.commands, *own]):
             args = [DEFAULT_COMMAND, *args]
         return list(super().parse_args(ctx, args))
 
