@@ -21,18 +21,20 @@ class Scores:
         inpainter: I's map, ``(B, H, W)`` float32 at working resolution: squared residual ``mean_c (X - I(X))^2`` in
             input units squared (64 grey levels = 1).
         detector: D's map, ``(B, h, w)`` float32 on D's cells: the logit of *irregular* (large = irregular).
-        joint: the joint evidence on D's cells, ``(B, h, w)`` float32, log-likelihood-like, not yet calibrated.
+        residual: I's map brought to D's cells, ``(B, h, w)`` float32: logarithm of the blurred squared residual.
+        motion: ``(B, h, w)`` float32 mean absolute input on D's cells, input units; tells where anything moves.
         grid: where the cells lie in the working picture.
     """
 
     inpainter: torch.Tensor
     detector: torch.Tensor
-    joint: torch.Tensor
+    residual: torch.Tensor
+    motion: torch.Tensor
     grid: CellGrid
 
     def __len__(self) -> int:
         """The number of windows scored."""
-        return int(self.joint.shape[0])
+        return int(self.detector.shape[0])
 
 
 @dataclass(frozen=True, slots=True)

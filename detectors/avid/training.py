@@ -1,0 +1,282 @@
+"""Training I and D against each other on normal windows: one D step and one I step per batch.
+
+D learns normal against simulated irregularities and against what I makes; I learns to restore noisy normal windows
+and to make what D takes for normal. All draws come from one seed, so that a number of steps gives the same weights
+to the bit on a CPU.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from detectors.avid.detector import DetectorNetwork
+from detectors.avid.inpainter import Inpainter
+from detectors.avid.losses import AdversarialLoss, FakeHistory, WeightAverage, reconstruction_loss
+from detectors.avid.simulate import SceneScale, SimulatedBatch, augment, simulate
+from detectors.bank import WindowBank, draw_crops, pairs_to_channels
+from preprocess.pictures import GREY_LEVELS_PER_UNIT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from detectors.avid.settings import AvidSettings
+
+CELL = 8  # pixels per cell of simulated truth; D's own cells must lie on it
+GRADIENT_BOUND = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingScene:
+    """One scene to learn from: its windows and how large and fast normal things are in them."""
+
+    bank: WindowBank
+    scale: SceneScale
+
+
+@dataclass(frozen=True, slots=True)
+class StepLosses:
+    """The losses of one step (means over the batch; zero where a term is switched off)."""
+
+    simulated: float
+    inpainted: float
+    reconstruction: float
+    adversarial: float
+
+
+class AvidTrainer:
+    """Holds the networks, optimisers and random state of one training; can be saved and resumed to the bit."""
+
+    def __init__(
+        self,
+        settings: AvidSettings,
+        scenes: Sequence[TrainingScene],
+        *,
+        seed: int = 0,
+        start: dict[str, torch.Tensor] | None = None,
+        reduced_precision: bool = False,
+        device: str = "cpu",
+    ) -> None:
+        """Prepare a training.
+
+        Args:
+            settings: networks and recipe.
+            scenes: normal footage; at least one scene with a window.
+            seed: of weights, crops, irregularities and noise.
+            start: state of a trained system to go on from (:meth:`weights`).
+            reduced_precision: multiply in bfloat16 where the processor is fast at it.
+            device: ``cpu`` or ``cuda``.
+        """
+        self.settings = settings
+        self.scenes = [scene for scene in scenes if len(scene.bank)]
+        if not self.scenes:
+            raise ValueError("training needs at least one window of normal footage")
+        self.device = torch.device(device)
+        self.random = np.random.default_rng(seed)
+        self.torch_random = torch.Generator().manual_seed(seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.inpainter = Inpainter(settings.inpainter)
+            self.detector = DetectorNetwork(settings.detector)
+        if start is not None:
+            load_weights(self.inpainter, self.detector, start)
+        for network in (self.inpainter, self.detector):
+            network.train().to(self.device, memory_format=torch.channels_last)
+        recipe = settings.training
+        self.inpainter_optimiser = _optimiser(self.inpainter, settings, recipe.inpainter_rate)
+        self.detector_optimiser = _optimiser(self.detector, settings, recipe.detector_rate)
+        self.adversarial = AdversarialLoss(recipe.adversarial_form, settings.detector.output)
+        self.history = FakeHistory(recipe.history, seed) if recipe.history else None
+        decay = recipe.average_decay
+        self.averages = (WeightAverage(self.inpainter, decay), WeightAverage(self.detector, decay)) if decay else None
+        self.reduced_precision = reduced_precision
+        self.steps = 0
+
+    def step(self, progress: float) -> StepLosses:
+        """One step of D and one of I.
+
+        Args:
+            progress: share of the training done, 0..1; sets the learning rates.
+        """
+        self._set_rates(progress)
+        recipe = self.settings.training
+        clean = self._normal_crops()
+        noisy = clean + self._noise(clean.shape)
+        with self._precision():
+            restored = self.inpainter(noisy)
+        restored = restored.float()
+        simulated, inpainted = self._train_detector(clean, restored.detach())
+        reconstruction = reconstruction_loss(restored, clean)
+        adversarial = torch.zeros((), device=self.device)
+        if recipe.adversarial_weight:
+            self.detector.eval().requires_grad_(requires_grad=False)
+            with self._precision():
+                judged = self.detector(restored)
+            adversarial = self.adversarial.inpainter(judged.float())
+            self.detector.train().requires_grad_(requires_grad=True)
+        loss = recipe.reconstruction_weight * reconstruction + recipe.adversarial_weight * adversarial
+        _descend(self.inpainter_optimiser, loss)
+        if self.averages is not None:
+            self.averages[0].update(self.inpainter)
+            self.averages[1].update(self.detector)
+        self.steps += 1
+        return StepLosses(simulated, inpainted, reconstruction.item(), adversarial.item())
+
+    def _train_detector(self, clean: torch.Tensor, restored: torch.Tensor) -> tuple[float, float]:
+        recipe = self.settings.training
+        loss = torch.zeros((), device=self.device)
+        simulated = inpainted = 0.0
+        if recipe.simulated_weight:
+            batch = self._simulated_crops()
+            labels = batch.labels(CELL).to(self.device)
+            windows = self._to_device(pairs_to_channels(batch.pictures, self.settings.mode))
+            with self._precision():
+                judged = self.detector(windows)
+            known = labels >= 0
+            term = functional.binary_cross_entropy_with_logits(judged.float()[known], labels[known])
+            simulated = term.item()
+            loss = loss + recipe.simulated_weight * term
+        if recipe.inpainted_weight:
+            fakes = self.history.mix(restored) if self.history is not None else restored
+            # Running statistics here: batches of fakes must not move what D expects of real windows.
+            self.detector.train(mode=not self.settings.detector.batch_norm)
+            with self._precision():
+                real, fake = self.detector(clean), self.detector(fakes)
+            self.detector.train()
+            term = self.adversarial.detector(real.float(), fake.float())
+            inpainted = term.item()
+            loss = loss + recipe.inpainted_weight * term
+        if loss.requires_grad:
+            _descend(self.detector_optimiser, loss)
+        return simulated, inpainted
+
+    def _scene(self) -> TrainingScene:
+        return self.scenes[int(self.random.integers(len(self.scenes)))]
+
+    def _parts(self, count: int) -> list[int]:
+        """Share a batch among a few scenes, so that no step sees one scene alone."""
+        parts = min(4, len(self.scenes), count)
+        return [count // parts + (1 if part < count % parts else 0) for part in range(parts)]
+
+    def _normal_crops(self) -> torch.Tensor:
+        recipe = self.settings.training
+        crops = []
+        for count in self._parts(recipe.batch):
+            bank = self._scene().bank
+            size = min(recipe.inpainter_crop, *bank.pictures.shape[1:])
+            crops.append(draw_crops(bank, count, size, self.random, moving_share=0.9)[0])
+        smallest = min(crop.shape[-1] for crop in crops)
+        pictures = torch.from_numpy(np.concatenate([crop[..., :smallest, :smallest] for crop in crops])).float()
+        if self.random.random() < 0.5:
+            pictures = pictures.flip(-1)
+        return self._to_device(pairs_to_channels(pictures, self.settings.mode))
+
+    def _simulated_crops(self) -> SimulatedBatch:
+        recipe = self.settings.training
+        parts = []
+        for count in self._parts(recipe.batch):
+            scene = self._scene()
+            size = min(recipe.detector_crop, *scene.bank.pictures.shape[1:]) // CELL * CELL
+            parts.append(
+                simulate(scene.bank, scene.scale, count, size, self.random, irregular_share=recipe.irregular_share)
+            )
+        smallest = min(part.pictures.shape[-1] for part in parts)
+        pictures = torch.cat([part.pictures[..., :smallest, :smallest] for part in parts])
+        covered = torch.cat([part.covered[..., :smallest, :smallest] for part in parts])
+        if self.random.random() < 0.5:
+            pictures, covered = pictures.flip(-1), covered.flip(-1)
+        kinds = np.concatenate([part.kinds for part in parts])
+        return SimulatedBatch(augment(pictures, self.random), covered, kinds)
+
+    def _noise(self, shape: torch.Size) -> torch.Tensor:
+        deviation = self.settings.training.noise / GREY_LEVELS_PER_UNIT
+        return self._to_device(torch.randn(shape, generator=self.torch_random) * deviation)
+
+    def _to_device(self, windows: torch.Tensor) -> torch.Tensor:
+        return windows.to(self.device, memory_format=torch.channels_last)
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.reduced_precision)
+
+    def _set_rates(self, progress: float) -> None:
+        recipe = self.settings.training
+        share = 1.0
+        if recipe.warm_up:
+            rising = min(1.0, (progress + 1e-3) / recipe.warm_up)
+            falling = 0.5 * (1 + math.cos(math.pi * max(0.0, progress - recipe.warm_up) / (1 - recipe.warm_up)))
+            share = rising * max(falling, 1e-3)
+        for optimiser, rate in (
+            (self.inpainter_optimiser, recipe.inpainter_rate),
+            (self.detector_optimiser, recipe.detector_rate),
+        ):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * share
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The weights to use: averaged where the recipe says so; ``inpainter.*`` and ``detector.*``, on the CPU."""
+        states = (
+            (self.averages[0].state(), self.averages[1].state())
+            if self.averages is not None
+            else (self.inpainter.state_dict(), self.detector.state_dict())
+        )
+        return {
+            f"{prefix}.{name}": value.detach().cpu().clone()
+            for prefix, state in zip(("inpainter", "detector"), states, strict=True)
+            for name, value in state.items()
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to go on to the bit (tensors, numbers and plain containers only)."""
+        return {
+            "steps": self.steps,
+            "inpainter": self.inpainter.state_dict(),
+            "detector": self.detector.state_dict(),
+            "optimisers": [self.inpainter_optimiser.state_dict(), self.detector_optimiser.state_dict()],
+            "averages": [(average.state(), average.updates) for average in self.averages or ()],
+            "history": self.history.state() if self.history is not None else {},
+            "random": self.random.bit_generator.state,
+            "torch_random": self.torch_random.get_state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where :meth:`state` was taken, with the same settings and footage."""
+        self.steps = int(state["steps"])
+        self.inpainter.load_state_dict(state["inpainter"])
+        self.detector.load_state_dict(state["detector"])
+        self.inpainter_optimiser.load_state_dict(state["optimisers"][0])
+        self.detector_optimiser.load_state_dict(state["optimisers"][1])
+        for average, (tensors, updates) in zip(self.averages or (), state["averages"], strict=True):
+            average.restore(tensors, int(updates))
+        if self.history is not None:
+            self.history.restore(state["history"])
+        self.random.bit_generator.state = state["random"]
+        self.torch_random.set_state(state["torch_random"])
+
+
+def load_weights(inpainter: Inpainter, detector: DetectorNetwork, tensors: dict[str, torch.Tensor]) -> None:
+    """Give two networks the tensors ``inpainter.*`` and ``detector.*``; KeyError or RuntimeError where they do not fit."""
+    for prefix, network in (("inpainter.", inpainter), ("detector.", detector)):
+        own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        network.load_state_dict(
+            {name: value.float() if value.is_floating_point() else value for name, value in own.items()}
+        )
+
+
+def _optimiser(network: torch.nn.Module, settings: AvidSettings, rate: float) -> torch.optim.Optimizer:
+    recipe = settings.training
+    if recipe.optimiser == "sgd":
+        return torch.optim.SGD(network.parameters(), lr=rate, momentum=0.9)
+    return torch.optim.Adam(network.parameters(), lr=rate, betas=recipe.betas)
+
+
+def _descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    for group in optimiser.param_groups:
+        torch.nn.utils.clip_grad_norm_(group["params"], GRADIENT_BOUND)
+    optimiser.step()

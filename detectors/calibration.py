@@ -1,0 +1,255 @@
+"""From scores of normal footage to p-values and to false events per day.
+
+The frame statistic is the largest joint evidence of a frame. Its p-value is empirical up to a high quantile of the
+scene's own footage and follows a generalised Pareto tail beyond it (Pickands 1975; peaks over threshold, Coles 2001,
+chapter 4). An event needs the statistic to stay up for a while, so the event rate is taken from clusters of the
+*sustained* statistic (the smallest of the last few frames), with its own tail. A short learning gives location and
+scale; the tail's shape, and what its scale lacks in footage, come from the base model. The shape is never negative: no finite
+end point, so that every rate asked for has a finite threshold.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+SECONDS_PER_DAY = 86_400.0
+BODY_QUANTILES = tuple(np.concatenate([np.linspace(0, 0.9, 19), np.linspace(0.91, 0.99, 9), [0.995]]).tolist())
+TAIL_FROM = 0.90  # quantile of the scene's own frames at which the tail begins
+LEAST_EXCEEDANCES = 8  # own peaks over the threshold below which the base model's scale outweighs the scene's own
+HIGHEST_LEVEL = 15.9  # levels are stored in 8 bits of 1/16
+BASE_WEIGHT = 12.0  # how many own exceedances the base model's tail scale is worth
+
+
+@dataclass(frozen=True, slots=True)
+class TailPrior:
+    """What the base model knows of tails, in units of a scene's own scale (see :func:`location_and_scale`).
+
+    Attributes:
+        shape: of the generalised Pareto tail of frames, >= 0.
+        scale: of the same, in scene scales.
+        event_shape, event_scale: of the tail of sustained peaks.
+        event_rate: clusters of the sustained statistic above the tail's start, per second.
+    """
+
+    shape: float = 0.1
+    scale: float = 0.8
+    event_shape: float = 0.1
+    event_scale: float = 0.8
+    event_rate: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The scene's scale of evidence.
+
+    Attributes:
+        knots: rising frame statistics at ``BODY_QUANTILES``, up to the tail's start.
+        survival: share of normal frames above each knot, falling.
+        start: statistic at which the tail begins.
+        start_survival: share of normal frames above ``start``.
+        shape, scale: of the frame tail.
+        event_start: sustained statistic at which the event tail begins.
+        event_rate: clusters per second above ``event_start``.
+        event_shape, event_scale: of the event tail.
+        seconds: normal footage behind this, seconds.
+    """
+
+    knots: tuple[float, ...]
+    survival: tuple[float, ...]
+    start: float
+    start_survival: float
+    shape: float
+    scale: float
+    event_start: float
+    event_rate: float
+    event_shape: float
+    event_scale: float
+    seconds: float
+
+    def p_value(self, statistic: NDArray[np.floating] | float) -> NDArray[np.float64]:
+        """Share of normal frames that reach ``statistic`` (any shape), in (0, 1]; never rising."""
+        values = np.asarray(statistic, np.float64)
+        body = np.interp(values, self.knots, np.log(self.survival))
+        excess = np.maximum(values - self.start, 0.0)
+        tail = math.log(self.start_survival) + _log_survival(excess, self.shape, self.scale)
+        return np.exp(np.where(values <= self.start, body, tail))
+
+    def level(self, statistic: NDArray[np.floating] | float) -> NDArray[np.float64]:
+        """``-log10`` of :meth:`p_value`, bounded to what 8-bit maps hold."""
+        return np.minimum(-np.log10(np.maximum(self.p_value(statistic), 1e-300)), HIGHEST_LEVEL)
+
+    def statistic(self, level: float) -> float:
+        """The smallest statistic of that level (inverse of :meth:`level`)."""
+        log_p = -level * math.log(10)
+        if log_p >= math.log(self.start_survival):
+            logs = np.log(self.survival)
+            return float(np.interp(-log_p, -logs, self.knots))
+        return self.start + _excess_at(log_p - math.log(self.start_survival), self.shape, self.scale)
+
+    def events_per_day(self, statistic: float) -> float:
+        """Expected false events per watched day at a threshold on the statistic."""
+        excess = statistic - self.event_start
+        if excess <= 0:
+            return self.event_rate * SECONDS_PER_DAY
+        log_share = float(_log_survival(np.asarray(excess), self.event_shape, self.event_scale))
+        return self.event_rate * SECONDS_PER_DAY * math.exp(log_share)
+
+    def threshold(self, false_alarms_per_day: float) -> float:
+        """The finite threshold, as a level, at which so many false events per watched day are expected."""
+        if not false_alarms_per_day > 0:
+            raise ValueError(f"the accepted rate must be positive, not {false_alarms_per_day}")
+        log_share = math.log(false_alarms_per_day / (self.event_rate * SECONDS_PER_DAY))
+        excess = 0.0 if log_share >= 0 else _excess_at(log_share, self.event_shape, self.event_scale)
+        return float(self.level(self.event_start + excess))
+
+    @property
+    def supported_per_day(self) -> float:
+        """The smallest rate the footage itself supports: no event in T bounds the rate at 3 / T (95 %)."""
+        return 3.0 * SECONDS_PER_DAY / max(self.seconds, 1e-9)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Rebuild from :meth:`to_json`; ValueError where values are missing, not finite or out of order."""
+        read: dict[str, Any] = {}
+        for name in cls.__slots__:
+            if name not in values:
+                raise ValueError(f"the calibration lacks {name!r}")
+            value = values[name]
+            read[name] = tuple(float(v) for v in value) if isinstance(value, list | tuple) else float(value)
+        numbers = [*read["knots"], *read["survival"], *(v for v in read.values() if isinstance(v, float))]
+        if not all(math.isfinite(number) for number in numbers):
+            raise ValueError("the calibration holds numbers that are not finite")
+        knots, survival = read["knots"], read["survival"]
+        if len(knots) != len(survival) or len(knots) < 2 or any(s <= 0 for s in survival):
+            raise ValueError("the calibration's knots and survival do not fit each other")
+        if any(np.diff(knots) < 0) or any(np.diff(survival) > 0) or min(read["scale"], read["event_scale"]) <= 0:
+            raise ValueError("the calibration is not monotone")
+        return cls(**read)
+
+
+def location_and_scale(statistics: NDArray[np.floating]) -> tuple[float, float]:
+    """Median and a robust spread of frame statistics: a scene's own units.
+
+    The spread is that of the upper half (90 % quantile less median, over 1.2816), because tails are what it serves;
+    it is bounded below so that a dead scene does not turn noise into alarms.
+    """
+    middle, high = np.quantile(statistics, [0.5, 0.9])
+    return float(middle), float(max((high - middle) / 1.2816, SMALLEST_SCALE))
+
+
+SMALLEST_SCALE = 0.25  # joint evidence; scenes without motion vary less than this by sensor noise alone
+
+
+def sustained(statistics: NDArray[np.floating], frames: int) -> NDArray[np.float64]:
+    """The smallest of the last ``frames`` statistics at each frame ``(N,)``; the first ones see fewer."""
+    values = np.asarray(statistics, np.float64)
+    result = values.copy()
+    for lag in range(1, frames):
+        result[lag:] = np.minimum(result[lag:], values[:-lag])
+    return result
+
+
+def cluster_peaks(statistics: NDArray[np.floating], threshold: float, gap: int) -> NDArray[np.float64]:
+    """Peaks of the runs above a threshold; runs closer than ``gap`` frames are one (runs declustering)."""
+    above = np.flatnonzero(np.asarray(statistics) > threshold)
+    if len(above) == 0:
+        return np.empty(0)
+    breaks = np.flatnonzero(np.diff(above) > gap) + 1
+    return np.array([statistics[run].max() for run in np.split(above, breaks)], np.float64)
+
+
+def calibrate(
+    segments: Sequence[NDArray[np.floating]],
+    frame_rate: float,
+    prior: TailPrior,
+    *,
+    minimum_duration: float = 0.3,
+    merge_gap: float = 1.0,
+    tolerated: float = 0.0,
+) -> Calibration:
+    """Calibrate on frame statistics of normal footage that trained nothing.
+
+    Args:
+        segments: frame statistics in order, one array per unbroken stretch.
+        frame_rate: scored frames per second.
+        prior: tails from the base model.
+        minimum_duration: seconds an event must last (as in the event machine).
+        merge_gap: seconds below which two alarms are one event.
+        tolerated: share of frames at the top that may be irregular and is left out of the tail's own scale.
+
+    Raises:
+        ValueError: no frame at all.
+    """
+    frames = np.concatenate([np.asarray(s, np.float64) for s in segments]) if segments else np.empty(0)
+    if len(frames) == 0:
+        raise ValueError("calibration needs scored normal footage")
+    seconds = len(frames) / frame_rate
+    _, unit = location_and_scale(frames)
+    start = float(np.quantile(frames, TAIL_FROM))
+    trusted = frames[frames <= np.quantile(frames, 1 - tolerated)] if tolerated else frames
+    scale = _tail_scale(trusted[trusted > start] - start, prior.shape, prior.scale * unit)
+    start_survival = 1 - TAIL_FROM
+    quantiles = [q for q in BODY_QUANTILES if q < TAIL_FROM] + [TAIL_FROM]
+    knots = np.quantile(frames, quantiles)
+    length = max(1, round(minimum_duration * frame_rate))
+    lasting = [sustained(s, length) for s in segments]
+    joined = np.concatenate(lasting)
+    event_start = float(np.quantile(joined, TAIL_FROM))
+    gap = max(1, round(merge_gap * frame_rate))
+    peaks = np.concatenate([cluster_peaks(s, event_start, gap) for s in lasting])
+    if tolerated and len(peaks) > 1:
+        peaks = np.sort(peaks)[: max(1, int(len(peaks) * (1 - 2 * tolerated)))]
+    event_scale = _tail_scale(peaks - event_start, prior.event_shape, prior.event_scale * unit)
+    prior_seconds = BASE_WEIGHT / prior.event_rate
+    event_rate = (len(peaks) + BASE_WEIGHT) / (seconds + prior_seconds)
+    return Calibration(
+        knots=tuple(np.maximum.accumulate(knots).tolist()),
+        survival=tuple((1 - np.asarray(quantiles)).tolist()),
+        start=start,
+        start_survival=start_survival,
+        shape=prior.shape,
+        scale=scale,
+        event_start=event_start,
+        event_rate=event_rate,
+        event_shape=prior.event_shape,
+        event_scale=event_scale,
+        seconds=seconds,
+    )
+
+
+def _tail_scale(excesses: NDArray[np.float64], shape: float, prior_scale: float) -> float:
+    """Tail scale from excesses over the start, drawn to the prior's where they are few.
+
+    The mean of a generalised Pareto tail is scale / (1 - shape), which gives the scale at a known shape.
+    """
+    count = len(excesses)
+    own = float(excesses.mean()) * (1 - shape) if count else 0.0
+    return max((count * own + BASE_WEIGHT * prior_scale) / (count + BASE_WEIGHT), 1e-3)
+
+
+def _log_survival(excess: NDArray[np.float64], shape: float, scale: float) -> NDArray[np.float64]:
+    """``log P(excess exceeded)`` of a generalised Pareto tail with ``shape >= 0``."""
+    if shape < 1e-6:
+        return -excess / scale
+    return -np.log1p(shape * excess / scale) / shape
+
+
+def _excess_at(log_share: float, shape: float, scale: float) -> float:
+    """Inverse of :func:`_log_survival`, finite for every finite share."""
+    if shape < 1e-6:
+        return -log_share * scale
+    return math.expm1(-shape * log_share) * scale / shape

@@ -1,0 +1,164 @@
+"""What belongs to the scene and not to the code: how large and how fast normal things are, and so the working
+resolution and the spacing of a window.
+
+Measured on normal footage: body width from the silhouettes of moving things (the widest disc that fits in at each
+place), speed from dense optical flow within them. An inpainter trained on differences inverts (faster motion adds
+nothing, crowding does) once normal motion moves a limb by its own width between the two pictures of a difference; too
+small a spacing drowns slow things in noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.pictures import Picture, WindowMode, WindowSettings
+from preprocess.temporal import frame_period, to_working_size
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ANALYSIS_WIDTH = 640  # pixels; larger pictures are shrunk to this before measuring
+MOMENTS = 48  # pairs of pictures measured, spread over the footage
+FLOW_STEP = Fraction(1, 10)  # seconds between the two pictures of a pair, or one frame where that is longer
+BODY_TARGET = 9.0  # working pixels a body should be wide: cells of 8 px then tell bodies apart
+STEP_TARGET = 0.25  # body widths a fast normal thing should move between the pictures of a difference
+LARGEST_AREA = 100_000  # working pixels: what two CPU cores score in real time
+SMALLEST_AREA = 20_000
+LARGEST_ZOOM = 1.5  # enlarging further adds no detail
+LONGEST_SPACING = Fraction(1, 10)  # seconds; 5 * spacing is the blind start of every segment
+SHORTEST_SPACING = Fraction(1, 30)  # seconds
+SMALLEST_BODY = 3.0  # analysis pixels; anything thinner is noise
+LEAST_PIXELS = 400  # moving pixels over all moments from which the measurement counts
+
+
+@dataclass(frozen=True, slots=True)
+class SceneMeasure:
+    """How large and how fast normal things are, in source pixels.
+
+    Attributes:
+        body: width of a typical moving body, source pixels; None where too little moved.
+        speed: speed of a typical moving pixel, source pixels per second; None where too little moved.
+        fast_speed: 90th percentile of the same.
+        width, height: source size, pixels.
+        period: frame period, seconds.
+    """
+
+    body: float | None
+    speed: float | None
+    fast_speed: float | None
+    width: int
+    height: int
+    period: Fraction
+
+
+def measure_scene(pictures: Sequence[Picture]) -> SceneMeasure:
+    """Measure normal footage.
+
+    Args:
+        pictures: pictures of one source in order (a few hundred to a few thousand; 48 moments of them are looked at).
+            They may already be shrunk: all figures are in pixels of these pictures.
+
+    Raises:
+        ValueError: there are not two pictures of one segment.
+    """
+    period = _period(pictures)
+    height, width = pictures[0].luma.shape
+    shrink = max(1.0, width / ANALYSIS_WIDTH)
+    size = (round(width / shrink), round(height / shrink))
+    spread = np.linspace(0, len(pictures) - 1, min(41, len(pictures))).round().astype(int)
+    background = np.median([to_working_size(pictures[i].luma, *size) for i in spread], axis=0).astype(np.float32)
+    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    lag = max(1, round(FLOW_STEP / period))
+    widths: list[NDArray[np.float64]] = []
+    speeds: list[NDArray[np.float64]] = []
+    for index in np.linspace(lag, len(pictures) - 1, MOMENTS).round().astype(int):
+        newer, older = pictures[index], pictures[index - lag]
+        if index < lag or newer.segment != older.segment or newer.luma.shape != older.luma.shape:
+            continue
+        seconds = float(newer.pts - older.pts)
+        new, old = to_working_size(newer.luma, *size), to_working_size(older.luma, *size)
+        silhouettes = _silhouettes(new, old, background)
+        widths.append(_disc_widths(silhouettes))
+        motion = np.linalg.norm(flow.calc(old, new, None), axis=2)
+        speeds.append(motion[silhouettes > 0].astype(np.float64) / seconds)
+    all_widths = np.concatenate(widths) if widths else np.empty(0)
+    all_speeds = np.concatenate(speeds) if speeds else np.empty(0)
+    if len(all_speeds) < LEAST_PIXELS or len(all_widths) == 0:
+        return SceneMeasure(None, None, None, width, height, period)
+    moving = all_speeds[all_speeds > 0.25 * np.percentile(all_speeds, 75)]
+    return SceneMeasure(
+        body=float(np.median(all_widths)) * shrink,
+        speed=float(np.median(moving)) * shrink,
+        fast_speed=float(np.percentile(moving, 90)) * shrink,
+        width=width,
+        height=height,
+        period=period,
+    )
+
+
+def choose_windows(
+    measure: SceneMeasure, *, mode: WindowMode = "difference", largest_area: int = LARGEST_AREA
+) -> WindowSettings:
+    """Choose working resolution and spacing so that bodies and their steps have the sizes the networks know.
+
+    Args:
+        measure: of the scene.
+        mode: channels of the window.
+        largest_area: bound on working width x height, pixels.
+    """
+    area = measure.width * measure.height
+    wanted = BODY_TARGET / measure.body if measure.body else 1.0
+    zoom = float(np.clip(wanted, (SMALLEST_AREA / area) ** 0.5, (largest_area / area) ** 0.5))
+    zoom = min(zoom, LARGEST_ZOOM)
+    width = max(16, 8 * round(measure.width * zoom / 8))
+    height = max(16, 8 * round(measure.height * zoom / 8))
+    spacing = Fraction(1, 10)
+    if measure.body and measure.fast_speed:
+        spacing = Fraction(STEP_TARGET * measure.body / measure.fast_speed).limit_denominator(1000)
+    spacing = min(max(spacing, SHORTEST_SPACING), LONGEST_SPACING)
+    # A whole number of this camera's frame periods, rather one too few than one too many; at another rate the pictures
+    # nearest in time serve.
+    spacing = max(1, int(spacing / measure.period + Fraction(1, 4))) * measure.period
+    return WindowSettings(spacing, width, height, mode)
+
+
+def scale_at(measure: SceneMeasure, settings: WindowSettings) -> tuple[float, float]:
+    """Body width and fast step at working resolution, both in working pixels (11 and 2 where nothing moved)."""
+    zoom = (settings.width / measure.width * settings.height / measure.height) ** 0.5
+    body = measure.body * zoom if measure.body else BODY_TARGET
+    step = measure.fast_speed * zoom * float(settings.spacing) if measure.fast_speed else 0.18 * BODY_TARGET
+    return body, step
+
+
+def _period(pictures: Sequence[Picture]) -> Fraction:
+    times = [p.pts for p in pictures[:200] if p.segment == pictures[0].segment] if pictures else []
+    period = frame_period(times)
+    if period is None or period <= 0:
+        raise ValueError("a scene is measured on at least two pictures of one segment")
+    return period
+
+
+def _silhouettes(new: NDArray[np.uint8], old: NDArray[np.uint8], background: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Mask of what differs from the background and moves (255), ``(H, W)`` uint8."""
+    foreground = cv2.absdiff(cv2.GaussianBlur(new, (3, 3), 0).astype(np.float32), background)
+    moving = cv2.GaussianBlur(cv2.absdiff(new, old), (3, 3), 0)
+    noise = float(np.median(foreground)) * 1.4826
+    mask = (foreground > max(14.0, 4 * noise)).astype(np.uint8) * 255
+    moved = (moving > max(6.0, 4 * float(np.median(moving)))).astype(np.uint8) * 255
+    near_motion = cv2.dilate(moved, np.ones((5, 5), np.uint8))
+    mask = cv2.bitwise_and(mask, near_motion)
+    return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), np.uint8)
+
+
+def _disc_widths(mask: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Diameters of the largest discs that fit into the mask, each repeated by its area (pixels)."""
+    distance = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
+    ridge = (distance >= cv2.dilate(distance, np.ones((5, 5), np.uint8))) & (2 * distance >= SMALLEST_BODY)
+    diameters = 2 * distance[ridge].astype(np.float64) - 1
+    return np.repeat(diameters, np.maximum(1, ((diameters / SMALLEST_BODY) ** 2).round().astype(int)))
