@@ -7,7 +7,7 @@ a cell sees and where it lies. The default is the light network that judges 640x
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 import torch
 from torch import nn
@@ -23,6 +23,10 @@ DetectorOutput = Literal["irregular_logit", "normality", "normality_logit"]
 """What the raw map says: the logit of *irregular*; normality, trained by least squares towards 1 for normal and 0 for
 irregular (the paper's sign, linear); or the logit of normality (the paper's log form, whose sigmoid is in its loss)."""
 
+MAX_LAYERS: Final = 64
+MAX_WIDTH: Final = 1024
+"""Bounds of what settings may ask for; they may come from a file."""
+
 LIGHT_WIDTHS = (24, 24, 48, 48, 96, 96)
 LIGHT_STRIDES = (2, 1, 2, 1, 2, 1)
 
@@ -36,6 +40,10 @@ class DetectorLayer:
     stride: int = 1
     padding: int = 0
     dilation: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what is no convolution."""
+        _ = self.geometry
 
     @property
     def geometry(self) -> ConvGeometry:
@@ -92,8 +100,13 @@ class DetectorSettings:
             for layer in self.layers
         )
         object.__setattr__(self, "layers", layers)
-        if not layers or self.input_channels < 1 or any(layer.channels < 1 for layer in layers):
-            raise ValueError("a detector needs at least one layer and positive numbers of channels")
+        if not 1 <= len(layers) <= MAX_LAYERS:
+            raise ValueError(f"a detector has 1 to {MAX_LAYERS} layers, not {len(layers)}")
+        widths = (self.input_channels, *(layer.channels for layer in layers))
+        if any(type(width) is not int or not 1 <= width <= MAX_WIDTH for width in widths):
+            raise ValueError(f"a detector's layers are 1 to {MAX_WIDTH} channels wide")
+        if not 0 <= self.leak <= 1:
+            raise ValueError(f"the slope below zero of a detector's rectifier lies in 0..1, not {self.leak}")
         if self.output not in ("irregular_logit", "normality", "normality_logit"):
             raise ValueError(f"a detector's output is irregular_logit, normality or normality_logit, not {self.output}")
 

@@ -8,12 +8,16 @@ rules are those of Araujo, Norris and Sim, "Computing Receptive Fields of Convol
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from preprocess.geometry import CellGrid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+MAX_REACH: Final = 64
+"""Largest kernel, stride, dilation or (less one) padding; settings may come from a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,8 @@ class ConvGeometry:
 
     def __post_init__(self) -> None:
         """Refuse what is no convolution."""
-        if min(self.kernel, self.stride, self.dilation) < 1 or self.padding < 0:
+        numbers = (self.kernel, self.stride, self.dilation, self.padding + 1)
+        if any(type(number) is not int or not 1 <= number <= MAX_REACH for number in numbers):
             raise ValueError(f"no convolution has {self}")
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 import torch
 from torch import nn
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Upsampling = Literal["bilinear", "bilinear_aligned", "nearest"]
+
+MAX_LEVELS: Final = 8
+MAX_WIDTH: Final = 1024
+"""Bounds of what settings may ask for; they may come from a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +56,10 @@ class InpainterSettings:
         object.__setattr__(self, "channels", tuple(self.channels))
         object.__setattr__(self, "decoder_channels", tuple(self.decoder_channels))
         numbers = (*self.channels, *self.decoder_channels, self.input_channels)
-        if len(self.channels) < 2 or any(not isinstance(number, int) or number < 1 for number in numbers):
-            raise ValueError(f"an inpainter needs at least two levels of positive width, not {self.channels}")
+        if not 2 <= len(self.channels) <= MAX_LEVELS:
+            raise ValueError(f"an inpainter has 2 to {MAX_LEVELS} levels, not {len(self.channels)}")
+        if any(type(number) is not int or not 1 <= number <= MAX_WIDTH for number in numbers):
+            raise ValueError(f"an inpainter's levels are 1 to {MAX_WIDTH} channels wide")
         if self.decoder_channels and len(self.decoder_channels) != len(self.channels) - 1:
             raise ValueError(
                 f"{len(self.channels)} levels need {len(self.channels) - 1} decoder widths, "

@@ -74,7 +74,7 @@ def paper_detector_64(input_channels: int = 3, *, output: DetectorOutput = "norm
 
 
 def paper_detector_112(input_channels: int = 3, *, output: DetectorOutput = "normality") -> DetectorSettings:
-    """112x112 pixels to 11x11 cells that see 15 pixels, 8 apart, pointwise layers before every reduction.
+    """112x112 pixels to 11x11 cells that see 27 pixels, 8 apart, pointwise layers before every reduction.
 
     Known elsewhere with batch norm and a sigmoid; here it has neither, because normalising over batches of real and
     inpainted windows lets their statistics decide, and a saturated D was stuck at one half.
