@@ -201,9 +201,9 @@ class _CopiedAudio(AudioTrack):
             if time + self._offset < self._end - _GAP and self._end > 0:
                 self._offset = self._end - time
             begin = time + self._offset
-            if begin < 0:
-                continue
-            begin = max(begin, self._end)
+            if begin + duration < 0:
+                continue  # the packet that ends at 0 stays: the decoder needs its run-up
+            begin = max(begin, self._end) if self._end > 0 else begin
             self._end = begin + max(duration, packet.time_base)
             packet.pts = packet.dts = round(begin / packet.time_base)
             packet.stream = self._out
@@ -250,7 +250,7 @@ class _EncodedAudio(AudioTrack):
     def finish(self, end: Fraction) -> Iterator[SoundPacket]:
         yield from self.until(end)
         yield from self._encode(whole=True)
-        yield from self._kept(self._out.encode(None))
+        yield from self._out.encode(None)
 
     def _decoded(self) -> Iterator[AudioFrame]:
         while (packet := self._reader.next()) is not None:
@@ -304,12 +304,7 @@ class _EncodedAudio(AudioTrack):
             frame.time_base = Fraction(1, self._rate)
             frame.pts = self._encoded
             self._encoded += piece.shape[1]
-            yield from self._kept(self._out.encode(frame))
-
-    @staticmethod
-    def _kept(packets: list[SoundPacket]) -> Iterator[SoundPacket]:
-        """All but the encoder's run-up before time 0, which would need a shift of every track."""
-        return (packet for packet in packets if packet.pts is not None and packet.pts >= 0)
+            yield from self._out.encode(frame)
 
 
 def _reason(error: Exception) -> str:

@@ -31,14 +31,13 @@ TIME_BASE = Fraction(1, 90000)
 """Fine enough for every common rate: 1001/30000 s is 3003 ticks, and 11 microseconds apart are two pictures."""
 
 _CONTAINER_OPTIONS = {
-    # Fragments while it grows, an ordinary index at the end.
-    "movflags": "hybrid_fragmented",
+    # Fragments while it grows, an ordinary index at the end. Without delay_moov, sound that begins after the pictures
+    # is moved to their beginning.
+    "movflags": "hybrid_fragmented+delay_moov",
     "frag_duration": "500000",
     "flush_packets": "1",
-    # Without these two, sound that begins after the pictures is moved to their beginning ...
-    "use_editlist": "1",
-    # ... and sound that ends early holds the pictures back for 10 s, all lost in a kill (measured: 5.6 s of 8 s).
-    "max_interleave_delta": "500000",
+    # By default sound that ends early holds the pictures back for 10 s, all lost in a kill (measured: 5.6 s of 8 s).
+    "max_interleave_delta": "100000",
 }
 _DEFAULT_RATE = Fraction(25)
 
@@ -94,6 +93,7 @@ class AnnotatedVideo:
         self._step = max(1, round(1 / (self._rate * TIME_BASE)))
         self._failed = False
         with self._reporting():
+            self.path.open("wb").close()  # PyAV creates the file with the first packet only: too late to refuse
             # An absolute path: FFmpeg would take a name such as "gate:1.avid/annotated.mp4" for an address.
             self._container: OutputContainer | None = av.open(
                 str(self.path.absolute()), "w", format="mp4", container_options=_CONTAINER_OPTIONS
