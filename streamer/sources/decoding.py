@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import av
 from av.error import FFmpegError
 
+from streamer.sources.images import quarter_turns
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from fractions import Fraction
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
     from streamer.frames import SourceCounts
+
+_REORDERING = frozenset({"h264", "hevc"})
 
 MOST_REFUSALS = 16
 """Read errors in a row after which a file counts as ended; some errors would otherwise repeat for ever."""
@@ -33,6 +37,7 @@ class Decoded:
         pts: time in seconds as the container gives it; None where it gives none.
         corrupt: the decoder marked it as damaged.
         broken: a packet between it and the frame before was lost.
+        lost: time of that packet in seconds, where known. Decoder threads may report a packet a few too late.
         turns: quarter turns counter-clockwise that bring it upright.
     """
 
@@ -40,6 +45,7 @@ class Decoded:
     pts: Fraction | None
     corrupt: bool
     broken: bool
+    lost: Fraction | None
     turns: int
 
 
@@ -54,8 +60,8 @@ def video_stream(container: InputContainer) -> VideoStream | None:
 
 def decoded_frames(
     container: InputContainer, stream: VideoStream, counts: SourceCounts, *, live: bool = False
-) -> Iterator[tuple[av.VideoFrame, bool]]:
-    """Yield each frame with whether something was lost just before it.
+) -> Iterator[Decoded]:
+    """Yield the frames in the order of presentation, each with whether something was lost just before it.
 
     Args:
         container: an open input.
@@ -66,7 +72,11 @@ def decoded_frames(
     Raises:
         FFmpegError: reading failed and ``live`` is set.
     """
+    # AVI stores no presentation times. For H.264 and HEVC what PyAV makes of the decoding times is out of order with
+    # B-frames, while those times themselves come out in order, one with each picture.
+    by_decoding_time = container.format.name == "avi" and stream.codec_context.name in _REORDERING
     broken = False
+    lost: Fraction | None = None
     refusals = 0
     packets = container.demux(stream)
     while True:
@@ -91,9 +101,22 @@ def decoded_frames(
         except FFmpegError:
             counts.decode_errors += 1
             broken = True
+            lost = _seconds(packet.pts, packet.time_base)
             continue
         refusals = 0
         for frame in frames:
             if isinstance(frame, av.VideoFrame):
-                yield frame, broken
-                broken = False
+                time = frame.dts if by_decoding_time else frame.pts
+                yield Decoded(
+                    frame,
+                    _seconds(time, frame.time_base),
+                    corrupt=frame.is_corrupt,
+                    broken=broken,
+                    lost=lost,
+                    turns=quarter_turns(frame),
+                )
+                broken, lost = False, None
+
+
+def _seconds(time: int | None, time_base: Fraction | None) -> Fraction | None:
+    return None if time is None or time_base is None else time * time_base

@@ -93,7 +93,9 @@ class _Filtering:
             except (EOFError, BlockingIOError, FFmpegError):
                 return
             if isinstance(frame, av.VideoFrame):
-                yield replace(self._waiting.popleft(), frame=frame)
+                picture = self._waiting.popleft()
+                frame.color_range = picture.frame.color_range
+                yield replace(picture, frame=frame)
 
 
 def _layout_of(picture: Decoded) -> tuple[int, int, str]:

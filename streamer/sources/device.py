@@ -18,7 +18,7 @@ from preprocess.errors import InputError
 from preprocess.luma import luma_of
 from streamer.frames import Frame, Pace, SourceCounts, SourceInfo
 from streamer.sources.backlog import Backlog
-from streamer.sources.decoding import decoded_frames, video_stream
+from streamer.sources.decoding import Decoded, decoded_frames, video_stream
 from streamer.sources.images import DecodedImage
 from streamer.sources.reading import Readings
 from streamer.sources.refusals import refusal_without_pictures, refusal_without_video
@@ -38,8 +38,8 @@ _FALLBACK_FRAME_RATE = Fraction(25)
 _BACKLOG_SECONDS = 1
 _SECONDS_TO_STOP = 5.0
 
-_Arrival = tuple["av.VideoFrame", bool, datetime]
-"""A frame, whether something was lost before it, and when it arrived."""
+_Arrival = tuple[Decoded, datetime]
+"""A frame, and when it arrived."""
 
 
 def device_path(uri: str) -> Path | None:
@@ -154,8 +154,8 @@ class Camera:
         self.close()
 
     def _arriving(self) -> Generator[_Arrival, None, None]:
-        for frame, broken in decoded_frames(self._container, self._stream, self._counts, live=True):
-            yield frame, broken, datetime.now(UTC)
+        for decoded in decoded_frames(self._container, self._stream, self._counts, live=True):
+            yield decoded, datetime.now(UTC)
 
     def _collect(self) -> None:
         """Read on the reading thread: whoever takes the pictures must never hold the camera up."""
@@ -178,17 +178,18 @@ class Camera:
             arrival, dropped = self._backlog.take()
             if arrival is None:
                 return
-            frame, broken, moment = arrival
+            decoded, moment = arrival
+            frame = decoded.frame
             self._counts.dropped += dropped
             place = timeline.place(
-                _time_of(frame),
+                decoded.pts,
                 (frame.width, frame.height),
-                corrupt=frame.is_corrupt,
-                broken=broken or dropped > 0,
+                corrupt=decoded.corrupt,
+                broken=decoded.broken or dropped > 0,
             )
             index = self._counts.decoded
             self._counts.decoded += 1
-            self._counts.corrupt += int(frame.is_corrupt)
+            self._counts.corrupt += int(decoded.corrupt)
             yield Frame(
                 source=self._info.name,
                 index=index,
@@ -197,12 +198,12 @@ class Camera:
                 segment=place.segment,
                 luma=luma_of(frame),
                 image=DecodedImage(frame, 0),
-                corrupt=frame.is_corrupt,
+                corrupt=decoded.corrupt,
             )
 
     def _describe(self, name: str) -> SourceInfo:
-        frame, _, moment = self._first
-        pts = _time_of(frame)
+        decoded, moment = self._first
+        frame, pts = decoded.frame, decoded.pts
         return SourceInfo(
             uri=self._uri,
             name=name,
@@ -254,7 +255,3 @@ def _refusal(path: Path, uri: str, error: Exception) -> InputError:
 def _cameras_here() -> str:
     cameras = sorted(str(path) for path in Path("/dev").glob("video*"))
     return f"here are {', '.join(cameras)}" if cameras else "this machine has none; connect one, or give a recording"
-
-
-def _time_of(frame: av.VideoFrame) -> Fraction | None:
-    return None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base

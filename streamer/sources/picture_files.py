@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -43,7 +45,8 @@ def read_picture(path: Path) -> StoredPicture | None:
         data = path.read_bytes()
         if not _is_whole(data):
             return None
-        stored = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
+        with _quiet_opencv():
+            stored = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
     except (OSError, cv2.error):
         return None
     if stored is None or stored.dtype not in {np.dtype(np.uint8), np.dtype(np.uint16)}:
@@ -56,6 +59,16 @@ def read_picture(path: Path) -> StoredPicture | None:
         return StoredPicture(pixels, pixels, "gray" if bits == 8 else "gray16")
     luma = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
     return StoredPicture(luma, pixels, "bgr24" if bits == 8 else "bgr48")
+
+
+@contextmanager
+def _quiet_opencv() -> Iterator[None]:
+    """Keep OpenCV's own lines about a damaged TIFF off stderr: the damage is counted and shown in the summary."""
+    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(before)
 
 
 def _is_whole(data: bytes) -> bool:

@@ -11,9 +11,10 @@ from av.error import FFmpegError
 
 from preprocess.luma import luma_of
 from streamer.frames import Frame, Pace, SourceCounts, SourceInfo
-from streamer.sources.decoding import Decoded, decoded_frames, video_stream
+from streamer.sources.damage import with_damage_marked
+from streamer.sources.decoding import decoded_frames, video_stream
 from streamer.sources.deinterlacing import deinterlaced
-from streamer.sources.images import DecodedImage, quarter_turns, upright
+from streamer.sources.images import DecodedImage, upright
 from streamer.sources.reading import Readings
 from streamer.sources.refusals import (
     refusal_of_open,
@@ -22,6 +23,7 @@ from streamer.sources.refusals import (
     refuse_unreadable_path,
 )
 from streamer.sources.segments import Timeline
+from streamer.sources.stray_times import without_stray_times
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
     from av.container import InputContainer
     from av.video.stream import VideoStream
+
+    from streamer.sources.decoding import Decoded
 
 FALLBACK_FRAME_RATE = Fraction(25)
 """Pictures per second to assume where neither the times nor the header nor the user say."""
@@ -100,7 +104,7 @@ class Recording:
         container, stream = self._open()
         try:
             timeline = Timeline(1 / self._nominal_rate(stream), counts)
-            for decoded in deinterlaced(_with_times(container, stream, counts)):
+            for decoded in _prepared(container, stream, counts):
                 place = timeline.place(
                     decoded.pts,
                     (decoded.frame.width, decoded.frame.height),
@@ -143,11 +147,11 @@ class Recording:
     def _describe(self, name: str) -> SourceInfo:
         container, stream = self._open()
         try:
-            first, _ = next(decoded_frames(container, stream, SourceCounts()), (None, False))
+            first = next(decoded_frames(container, stream, SourceCounts()), None)
             if first is None:
                 raise refusal_without_pictures(self._uri)
-            turns = quarter_turns(first)
-            width, height = (first.height, first.width) if turns % 2 else (first.width, first.height)
+            stored = first.frame.width, first.frame.height
+            width, height = reversed(stored) if first.turns % 2 else stored
             stated_rate = stream.average_rate or stream.guessed_rate
             return SourceInfo(
                 uri=self._uri,
@@ -159,8 +163,8 @@ class Recording:
                 duration=_duration(container, stream),
                 start=_start(container, stream),
                 codec=stream.codec_context.name,
-                pixel_format=first.format.name,
-                rotation=90 * turns,
+                pixel_format=first.frame.format.name,
+                rotation=90 * first.turns,
                 has_audio=bool(container.streams.audio),
             )
         finally:
@@ -173,10 +177,10 @@ class Recording:
         return None if self._info.start is None else self._info.start + timedelta(seconds=float(pts))
 
 
-def _with_times(container: InputContainer, stream: VideoStream, counts: SourceCounts) -> Iterator[Decoded]:
-    for frame, broken in decoded_frames(container, stream, counts):
-        pts = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
-        yield Decoded(frame, pts, corrupt=frame.is_corrupt, broken=broken, turns=quarter_turns(frame))
+def _prepared(container: InputContainer, stream: VideoStream, counts: SourceCounts) -> Iterator[Decoded]:
+    pictures = decoded_frames(container, stream, counts)
+    judged = with_damage_marked(pictures, intra_only=stream.codec_context.codec.intra_only)
+    return deinterlaced(without_stray_times(judged))
 
 
 def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:

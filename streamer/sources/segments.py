@@ -47,6 +47,7 @@ class Timeline:
         self._raw: Fraction | None = None
         self._last: Place | None = None
         self._size: tuple[int, int] | None = None
+        self._assumed = False
         self._nudged = False
         self._after_damage = False
 
@@ -90,19 +91,23 @@ class Timeline:
         last = self._last
         if raw is None:
             self._counts.missing_pts += 1
-            # No time of its own: the following picture is compared with the assumed one.
-            self._raw = None
+            self._assumed = True
             self._nudged = False
             return (Fraction(0) if last is None else last.pts + self.step), False
         before, self._raw = self._raw, raw
+        assumed, self._assumed = self._assumed, False
         if last is None:
             return raw, False
-        source_step = raw + self._offset - last.pts if before is None else raw - before
+        if before is None:  # only assumed times so far: take the source's where they go on, join them where they do not
+            if raw <= last.pts:
+                self._offset = last.pts + self.step - raw
+            before = raw - self.step
+        source_step = raw - before
         if source_step < 0:
             return self._after_step_back(raw, last), True
         pts = raw + self._offset
         limit = max(SHORTEST_GAP, GAP_STEPS * self.step)
-        if source_step > 0:
+        if source_step > 0 and not assumed:
             self._remember(source_step)
         if pts <= last.pts or source_step == 0:
             return self._after_standstill(raw, last), False
