@@ -90,7 +90,7 @@ class AnnotatedVideo:
         self._origin: Fraction | None = None
         self._ticks: deque[int] = deque()
         self._encoded: deque[Packet[Any]] = deque()
-        self._step = max(1, round(1 / (self._rate * TIME_BASE)))
+        self._duration = info.duration
         self._failed = False
         with self._reporting():
             self.path.open("wb").close()  # PyAV creates the file with the first packet only: too late to refuse
@@ -149,7 +149,6 @@ class AnnotatedVideo:
         tick = round((frame.pts - self._origin) / TIME_BASE)
         if self._ticks:
             tick = max(tick, self._ticks[-1] + 1)
-            self._step = tick - self._ticks[-1]
         self._ticks.append(tick)
         planes = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), dtype=np.uint8)  # 5 times as fast as FFmpeg
         coded = av.VideoFrame.from_ndarray(planes, format="yuv420p")
@@ -181,11 +180,18 @@ class AnnotatedVideo:
 
     def _finish(self, container: OutputContainer) -> None:
         self._take(self._stream.encode(None))
-        end = self._ticks[-1] + self._step
+        end = self._end()
         self._ticks.append(end)
         self._mux(container)
         if self._audio is not None:
             _mux_all(container, self._audio.finish(end * TIME_BASE))
+
+    def _end(self) -> int:
+        """When the last picture ends: with the source where that fits, after one nominal step otherwise."""
+        last = self._ticks[-1]
+        if self._duration is not None and last < (end := round(self._duration / TIME_BASE)) <= last + 1 / TIME_BASE:
+            return end
+        return last + max(1, round(1 / (self._rate * TIME_BASE)))
 
     def _close_container(self, container: OutputContainer) -> None:
         if self._failed:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -123,11 +124,14 @@ def test_uneven_times_are_kept_picture_by_picture(tmp_path):
     path = tmp_path / "annotated.mp4"
     steps = np.random.default_rng(3).integers(1, 400, 60)
     wanted = [Fraction(int(step), 1000) for step in np.concatenate([[0], np.cumsum(steps)])]
-    write(path, wanted, rate=None)
+    info = replace(info_of(rate=None), duration=wanted[-1] + Fraction(3, 10))
+    with AnnotatedVideo(path, info) as video:
+        for index, pts in enumerate(wanted):
+            video.write(frame_at(index, pts + 9), picture(index))
     times, frames, duration, _ = read(path)
     assert times == wanted
     assert frames == len(wanted)
-    assert float(duration) == pytest.approx(float(wanted[-1]) + steps[-1] / 1000, abs=0.002)
+    assert float(duration) == pytest.approx(float(info.duration), abs=0.002)
 
 
 def test_times_that_stand_still_or_step_back_still_come_out_in_order(tmp_path):
@@ -279,7 +283,7 @@ def test_a_killed_run_is_readable_though_the_sound_never_begins(tmp_path):
         ("mkv", "flac", True),
         ("ts", "aac", False),
         ("avi", "pcm_s16le", False),
-        ("wmv", "wmav2", False),
+        ("mov", "pcm_s16le", False),
         ("mkv", "mp2", False),
     ],
 )
