@@ -46,9 +46,9 @@ def choose_runtime(device: Device = "auto", precision: Precision = "auto") -> Ru
     """Choose device and precision.
 
     ``auto`` takes a GPU where there is one, and bfloat16 where the processor multiplies it natively: CUDA devices from
-    compute capability 8, CPUs with AVX512-BF16 or AMX. Measured on such a CPU (one thread, 3x184x320, batch 8,
-    channels last), bfloat16 against float32: inpainter 86 and 40 pictures a second, on 2x2 blocks 278 and 130,
-    detector 456 and 135. A CPU without these instructions emulates bfloat16 and is slower with it.
+    compute capability 8, CPUs with AVX512-BF16 or AMX. Measured with both (one thread, 3x184x320, batch 8, channels
+    last), bfloat16 against float32: inpainter 86 and 40 pictures a second, on 2x2 blocks 278 and 130, detector 456 and
+    135. A CPU without these instructions emulates bfloat16 and is slower with it.
 
     Raises:
         UsageError: CUDA is asked for and there is none, or a name is unknown.
