@@ -7,10 +7,11 @@ one line of JSON per source.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn
@@ -20,6 +21,7 @@ from streamer.durations import format_clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from rich.console import RenderableType
     from rich.progress import Task
@@ -141,20 +143,33 @@ class Console:
         elif outcome.summary is not None:
             from streamer.summary_text import render_summary  # noqa: PLC0415 - not needed to say "no such file"
 
-            self.result(render_summary(outcome.summary, outcome.folder))
+            self.result(render_summary(outcome.summary, events_of(outcome.folder), outcome.folder))
 
     def result(self, text: RenderableType) -> None:
         """Print the result for a person on stdout; nothing with ``--quiet`` or ``--json``."""
         if not self._quiet and not self._as_json:
-            with self._paused():
+            with self._out.capture() as captured:
                 self._out.print(text)
+            self._write(captured.get())
 
     def json(self, document: object) -> None:
         """Print one line of JSON on stdout; nothing without ``--json``."""
         if self._as_json:
-            with self._paused():
-                self._out.file.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
-                self._out.file.flush()
+            self._write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
+
+    def _write(self, text: str) -> None:
+        file = self._out.file
+        # A file name that is no valid text must not cost the summary.
+        encoding = getattr(file, "encoding", None) or "utf-8"
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+        with self._paused():
+            try:
+                file.write(text)
+                file.flush()
+            except BrokenPipeError:
+                # The reader has left, as in "| head": the run itself is as good as before. Without this, the
+                # interpreter would complain when it closes the stream at the end.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
 
     def _line(self, text: str, style: str) -> None:
         with self._lock:
@@ -198,6 +213,15 @@ class Console:
             finally:
                 if progress is not None:
                     progress.start()
+
+
+def events_of(folder: Path | None) -> list[dict[str, Any]]:
+    """The event records of a run's folder; none where it has no such file."""
+    from streamer.sinks.event_log import read_events  # noqa: PLC0415 - as above
+    from streamer.sinks.run_folder import RunFolder  # noqa: PLC0415 - as above
+
+    path = None if folder is None else RunFolder.of(folder).events
+    return read_events(path) if path is not None and path.is_file() else []
 
 
 def _as_document(outcome: SourceOutcome) -> dict[str, object]:

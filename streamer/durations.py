@@ -9,13 +9,14 @@ import re
 from fractions import Fraction
 
 _NUMBER = r"\d+(?:\.\d+)?|\.\d+"
-_PLAIN = re.compile(rf"(?P<s>{_NUMBER})")
+_PLAIN = re.compile(rf"(?P<s>{_NUMBER})", re.ASCII)
 _UNITS = re.compile(
     rf"(?:(?P<d>{_NUMBER})\s*d)?\s*(?:(?P<h>{_NUMBER})\s*h)?\s*(?:(?P<m>{_NUMBER})\s*m(?:in)?)?"
     rf"\s*(?:(?P<s>{_NUMBER})\s*s)?"
-    rf"\s*(?:(?P<ms>{_NUMBER})\s*ms)?"
+    rf"\s*(?:(?P<ms>{_NUMBER})\s*ms)?",
+    re.ASCII,
 )
-_CLOCK = re.compile(r"(?:(?P<h>\d+):)?(?P<m>\d{1,2}):(?P<s>\d{1,2}(?:\.\d+)?)")
+_CLOCK = re.compile(r"(?:(?P<h>\d+):)?(?P<m>\d{1,2}):(?P<s>\d{1,2}(?:\.\d+)?)", re.ASCII)
 _SECONDS = {
     "d": Fraction(86400),
     "h": Fraction(3600),

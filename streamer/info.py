@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-
-from preprocess.errors import InputError
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -65,13 +62,15 @@ def _looks_like_a_model(path: Path) -> bool:
 
 
 def _run(path: Path) -> dict[str, Any]:
-    try:
-        summary = json.loads((path / _SUMMARY).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path / _SUMMARY}: cannot be read as a summary ({error}); watch the source again") from error
-    if not isinstance(summary, dict):
-        raise InputError(f"{path / _SUMMARY}: is no summary of a run; watch the source again")
-    return {"kind": "run", "folder": str(path), "summary": summary}
+    from streamer.console import events_of  # noqa: PLC0415 - only needed here
+    from streamer.sinks.summary import read_summary  # noqa: PLC0415 - only needed here
+
+    return {
+        "kind": "run",
+        "folder": str(path),
+        "summary": read_summary(path / _SUMMARY),
+        "events": events_of(path),
+    }
 
 
 def _source(target: str) -> dict[str, Any]:

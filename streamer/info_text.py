@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamer.page import GOOD, WARN, Page, count, roughly
@@ -21,7 +22,7 @@ def render(document: Mapping[str, Any]) -> Text:
     """Write the document of :func:`streamer.info.describe`."""
     kind = document["kind"]
     if kind == "run":
-        return render_summary(document["summary"])
+        return render_summary(document["summary"], document["events"], Path(document["folder"]))
     page = Page()
     {"machine": _machine, "model": _model, "source": _source}[kind](page, document)
     return page.text

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
 
 from streamer.durations import parse_duration
 
@@ -60,6 +61,22 @@ class Settings(BaseModel):
     """Common behaviour: frozen, no unknown names, no infinities."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+
+
+def look_of(info: FieldInfo) -> Opt:
+    """How the setting looks on the command line."""
+    return next(item for item in info.metadata if isinstance(item, Opt))
+
+
+def option_name(field: str, info: FieldInfo) -> str:
+    """A setting's name in the settings file and, behind two dashes, on the command line."""
+    return look_of(info).name or field.replace("_", "-")
+
+
+def by_option_name(settings: Settings) -> dict[str, object]:
+    """All values as plain JSON, by the names a settings file would use; this is what ``summary.json`` keeps."""
+    values = settings.model_dump(mode="json")
+    return {option_name(field, info): values[field] for field, info in type(settings).model_fields.items()}
 
 
 class ConsoleSettings(Settings):

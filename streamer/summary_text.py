@@ -1,13 +1,12 @@
 """The short summary a person reads at the end of a run: what was learned, what was seen, how fast, what was lost.
 
-It is made from the content of ``summary.json`` alone, so that it says the same whether the run has just ended or the
-file is read back. A part that the summary does not have is left out.
+It is made from ``summary.json`` and ``events.jsonl`` alone, so that it says the same whether the run has just ended or
+the files are read back. What the summary does not have is left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -16,18 +15,37 @@ from streamer.durations import format_clock
 from streamer.page import ALARM, GOOD, LABEL, WARN, Page, count, roughly, short_path
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from streamer.requests import FitOutcome, TuneOutcome
+
+    Record = Mapping[str, object]
 
 _MOST_EVENTS = 12
 """A longer list scrolls the rest of the summary away; all of them stand in events.jsonl."""
+_PER_HOUR_FROM = 48.0
+"""Rates of more than two an hour are easier to grasp per hour than per day."""
+_LEAST_MEASURED = 1e-9
+"""Below this, a probability is a figure of speech."""
+
+_LOSSES = {
+    "dropped": ("dropped", "dropped"),
+    "corrupt": ("corrupt", "corrupt"),
+    "decode_errors": ("decode error", "decode errors"),
+    "gaps": ("gap", "gaps"),
+    "pts_jumps": ("jump in time", "jumps in time"),
+    "size_changes": ("change of size", "changes of size"),
+}
+_ALWAYS_SAID = ("dropped", "corrupt", "decode_errors", "gaps")
 
 
-def render_summary(summary: Mapping[str, object], folder: Path | None = None) -> Text:
+def render_summary(summary: Record, events: Sequence[Record] = (), folder: Path | None = None) -> Text:
     """Write the summary of one watched source.
 
     Args:
         summary: the content of ``summary.json``.
-        folder: where the outputs lie; taken from the summary where not given.
+        events: the records of ``events.jsonl``.
+        folder: where the outputs lie.
 
     Returns:
         Lines of text, aligned, with colours that are left out wherever they cannot be shown.
@@ -36,14 +54,22 @@ def render_summary(summary: Mapping[str, object], folder: Path | None = None) ->
     page.title(_title(summary))
     page.line("learned", _learned(summary))
     page.line("alarms", *_alarms(summary))
-    _event_table(page, _events(summary))
-    page.line("threshold", _threshold(summary))
+    _event_table(page, events)
+    threshold = _part(summary, "threshold")
+    page.line(
+        "threshold",
+        _rates(
+            _number(threshold.get("asked_false_alarms_per_day")),
+            _number(threshold.get("supported_false_alarms_per_day")),
+        ),
+    )
     page.line("speed", _speed(summary))
     page.line("skipped", *_skipped(summary))
+    page.line("sound", _text(summary.get("audio")))
     page.line("outputs", _outputs(summary, folder))
     for warning in _texts(summary.get("warnings")):
         page.line("note", warning, WARN)
-    if summary.get("interrupted") is True:
+    if summary.get("status") == "interrupted":
         page.line("note", "stopped on request; everything up to there is complete", WARN)
     return page.text
 
@@ -65,15 +91,14 @@ def render_fit(outcome: FitOutcome) -> Text:
     return page.text
 
 
-def render_tune(outcome: TuneOutcome) -> Text:
+def render_tune(outcome: TuneOutcome, events: Sequence[Record] = ()) -> Text:
     """Write the summary at the new threshold, with what it changed."""
-    text = render_summary(outcome.summary, outcome.folder)
-    line = Page()
-    line.line("before", f"{count(outcome.alarms_before, 'alarm')}; now {count(outcome.alarms, 'alarm')}")
-    return Text("\n").join([text, line.text])
+    page = Page()
+    page.line("before", f"{count(outcome.alarms_before, 'alarm')}; now {count(outcome.alarms, 'alarm')}")
+    return Text("\n").join([render_summary(outcome.summary, events, outcome.folder), page.text])
 
 
-def _title(summary: Mapping[str, object]) -> str:
+def _title(summary: Record) -> str:
     source = _part(summary, "source")
     width, height, rate = source.get("width"), source.get("height"), _number(source.get("frame_rate"))
     duration = _number(source.get("duration"))
@@ -82,60 +107,56 @@ def _title(summary: Mapping[str, object]) -> str:
         f"{rate:.4g} fps" if rate else "",
         roughly(duration) if duration else "",
     ]
-    name = str(source.get("uri") or source.get("name") or summary.get("source") or "source")
-    known = ", ".join(fact for fact in facts if fact)
-    return f"{name}  ({known})" if known else name
+    name = _text(source.get("uri")) or _text(summary.get("name")) or "source"
+    return f"{name}  ({_joined(facts)})" if any(facts) else name
 
 
-def _learned(summary: Mapping[str, object]) -> str | None:
-    learning = _part(summary, "learning")
+def _learned(summary: Record) -> str | None:
+    learning, model = _part(summary, "learning"), _part(summary, "model")
     if not learning:
-        return None
-    if learning.get("from") == "model":
-        return f"nothing new; watched with {learning.get('model')}"
-    places = _texts(learning.get("normal"))
-    seconds = _number(learning.get("seconds"))
-    extent = roughly(seconds) if seconds is not None else "part"
-    where = f"from {extent} of {', '.join(places)}" if places else f"from its first {extent}"
-    taken = _number(learning.get("took_seconds"))
-    steps = _number(learning.get("steps"))
-    facts = [
-        count(int(frames), "frame") if (frames := _number(learning.get("frames"))) is not None else "",
-        count(int(steps), "step") if steps else "base model as it is" if steps == 0 else "",
-        f"took {roughly(taken)}" if taken is not None else "",
-    ]
-    return ", ".join([where, *(fact for fact in facts if fact)])
+        return f"nothing new: watched with {model['file']}" if model.get("file") else None
+    extent = roughly(_number(learning.get("footage_seconds")) or 0.0)
+    elsewhere = _texts(_part(summary, "settings").get("normal"))
+    where = f"from {extent} of {', '.join(elsewhere)}" if elsewhere else f"from its first {extent}"
+    trained = learning.get("result") == "trained"
+    taken = _number(_part(summary, "timings").get("learning_seconds"))
+    return _joined(
+        [
+            where,
+            count(int(_number(learning.get("steps")) or 0), "step") if trained else "calibration alone",
+            f"took {roughly(taken)}" if taken is not None else "",
+        ]
+    )
 
 
-def _alarms(summary: Mapping[str, object]) -> tuple[str, str]:
-    events = _events(summary)
-    learned = sum(event.get("in_learning") is True for event in events)
-    alarms = len(events) - learned
+def _alarms(summary: Record) -> tuple[str, str]:
+    counts = _part(summary, "events")
+    alarms, learned = (int(_number(counts.get(name)) or 0) for name in ("alarms", "in_learning"))
     text = count(alarms, "alarm") if alarms else "none"
     if learned:
         text += f", and {count(learned, 'event')} in the learning part"
     return text, ALARM if alarms else GOOD
 
 
-def _event_table(page: Page, events: Sequence[Mapping[str, object]]) -> None:
+def _event_table(page: Page, events: Sequence[Record]) -> None:
     if not events:
         return
-    # The alarms first where not all fit: what was learned from is of less interest.
+    # The alarms first where not all fit: what happened while learning is of less interest.
     chosen = sorted(events, key=lambda event: event.get("in_learning") is True)[:_MOST_EVENTS]
     rows = [_event_row(event) for event in sorted(chosen, key=lambda event: _number(event.get("start")) or 0.0)]
     header = ("at", "for", "peak at", "rarity", "")
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header) - 1)]
     for number, row in enumerate([header, *rows]):
-        cells = [cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=False)]
+        cells = [cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=True)]
         page.row("  ".join([*cells, row[-1]]).rstrip(), LABEL if number == 0 or row[-1] else "")
     if len(events) > len(rows):
-        page.row(f"and {len(events) - len(rows)} more in events.jsonl", LABEL)
+        page.row(f"and {len(events) - len(rows):,} more in events.jsonl", LABEL)
 
 
-def _event_row(event: Mapping[str, object]) -> tuple[str, ...]:
+def _event_row(event: Record) -> tuple[str, ...]:
     start, end, peak = (_number(event.get(name)) for name in ("start", "end", "peak"))
-    kind = str(event.get("kind") or "")
-    remark = "learning part" if event.get("in_learning") is True else "" if kind in {"", "anomaly"} else kind
+    kind = _text(event.get("kind")) or ""
+    remark = "learning part" if event.get("in_learning") is True else "" if kind == "anomaly" else kind
     return (
         format_clock(start, decimals=1) if start is not None else "-",
         f"{max(0.0, end - start):.1f}s" if start is not None and end is not None else "-",
@@ -146,25 +167,20 @@ def _event_row(event: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _odds(p_value: float | None) -> str:
-    """``1 in 25,000`` frames: what a probability means to a person. Beyond a million it is an estimate of a tail."""
+    """``1 in 25,000`` normal frames scores as high: what a probability means to a person."""
     if p_value is None:
         return "-"
-    if p_value < 1e-9:
-        return "below 1 in 10^9"
-    if p_value < 1e-6:
-        return f"1 in {1e-6 / p_value:,.0f} million"
-    return f"1 in {round(1 / p_value, -max(0, len(str(int(1 / p_value))) - 2)):,.0f}"
+    if p_value < _LEAST_MEASURED:
+        return "below 1 in a billion"
+    frames = 1 / p_value
+    # Two digits are all such an estimate has.
+    rounded = round(frames, -max(0, len(str(int(frames))) - 2))
+    return f"1 in {rounded / 1e6:,.3g} million" if rounded >= 1e6 else f"1 in {rounded:,.0f}"
 
 
-def _threshold(summary: Mapping[str, object]) -> str | None:
-    threshold = _part(summary, "threshold")
-    asked = _number(threshold.get("false_alarms_per_day"))
+def _rates(asked: float | None, supported: float | None) -> str | None:
     if asked is None:
         return None
-    return _rates(asked, _number(threshold.get("supported_false_alarms_per_day")))
-
-
-def _rates(asked: float, supported: float | None) -> str:
     text = f"set for {_rate(asked)}"
     if supported is None:
         return text
@@ -174,54 +190,56 @@ def _rates(asked: float, supported: float | None) -> str:
 
 
 def _rate(per_day: float) -> str:
-    if per_day >= 48:
+    if per_day >= _PER_HOUR_FROM:
         return f"{per_day / 24:.3g} false alarms an hour"
     return f"{per_day:.3g} false alarm{'' if per_day == 1 else 's'} a day"
 
 
-def _speed(summary: Mapping[str, object]) -> str | None:
-    timing = _part(summary, "timing")
-    speed, factor = _number(timing.get("frames_per_second")), _number(timing.get("times_real_time"))
-    total = _number(timing.get("total_seconds"))
+def _speed(summary: Record) -> str | None:
+    timings = _part(summary, "timings")
+    watching, footage = _number(timings.get("watching_seconds")), _number(timings.get("footage_seconds"))
+    speed = _number(timings.get("frames_per_second"))
     facts = [
         f"{speed:.0f} frames/s" if speed is not None else "",
-        f"{factor:.1f}x real time" if factor is not None else "",
-        f"{roughly(total)} in all" if total is not None else "",
+        f"{footage / watching:.1f}x real time" if watching and footage else "",
+        f"took {roughly(watching)}" if watching is not None else "",
     ]
-    return ", ".join(fact for fact in facts if fact) or None
+    return _joined(facts) or None
 
 
-def _skipped(summary: Mapping[str, object]) -> tuple[str | None, str]:
+def _skipped(summary: Record) -> tuple[str | None, str]:
     counts = _part(summary, "counts")
     if not counts:
         return None, ""
-    words = {
-        "dropped": "dropped",
-        "corrupt": "corrupt",
-        "decode_errors": "decode errors",
-        "unscored": "without a score",
-        "gaps": "gaps",
-    }
-    found = {words[name]: int(value) for name in words if (value := _number(counts.get(name))) is not None}
-    lost = any(number for name, number in found.items() if name != words["unscored"])
-    return ", ".join(f"{number:,} {name}" for name, number in found.items()), WARN if lost else ""
+    losses = {name: int(_number(counts.get(name)) or 0) for name in _LOSSES}
+    said = [
+        f"{number:,} {_LOSSES[name][number != 1]}" for name, number in losses.items() if number or name in _ALWAYS_SAID
+    ]
+    reasons = {name: int(_number(number) or 0) for name, number in _part(counts, "unscored").items()}
+    text = f"{_joined(said)}; {count(sum(reasons.values()), 'frame')} without a score"
+    if any(reasons.values()):
+        text += f" ({_joined([f'{name} {number:,}' for name, number in reasons.items() if number])})"
+    return text, WARN if any(losses.values()) else ""
 
 
-def _outputs(summary: Mapping[str, object], folder: Path | None) -> str | None:
-    place = folder if folder is not None else summary.get("folder")
-    return short_path(Path(str(place))) if place else None
+def _outputs(summary: Record, folder: Path | None) -> str | None:
+    files = ", ".join(_texts(list(_part(summary, "outputs").values())))
+    if folder is None:
+        return files or None
+    return f"{short_path(folder)}\n{files}"
 
 
-def _events(summary: Mapping[str, object]) -> list[Mapping[str, object]]:
-    events = summary.get("events")
-    if not isinstance(events, Sequence) or isinstance(events, str):
-        return []
-    return [event for event in events if isinstance(event, Mapping)]
+def _joined(facts: Sequence[str]) -> str:
+    return ", ".join(fact for fact in facts if fact)
 
 
-def _part(summary: Mapping[str, object], name: str) -> Mapping[str, object]:
-    part = summary.get(name)
+def _part(record: Record, name: str) -> Record:
+    part = record.get(name)
     return part if isinstance(part, Mapping) else {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _texts(value: object) -> list[str]:

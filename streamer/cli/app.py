@@ -5,18 +5,21 @@ The work is imported inside the functions: torch takes seconds to load, and neit
 
 from __future__ import annotations
 
+import sys
+from dataclasses import asdict
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from preprocess.errors import InputError
+from preprocess.errors import InputError, OutputError
 from streamer.cli.checks import refuse_missing_model, refuse_missing_sources, refuse_unused_name
 from streamer.cli.exit_codes import ExitCode, code_for
 from streamer.cli.layout import CONTEXT, Command, Group
-from streamer.cli.options import look_of, resolve, with_options
+from streamer.cli.options import resolve, with_options
 from streamer.requests import FitRequest, TuneRequest, WatchRequest
-from streamer.settings import FitSettings, InfoSettings, TuneSettings, WatchSettings
+from streamer.settings import FitSettings, InfoSettings, TuneSettings, WatchSettings, look_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,7 +116,7 @@ def fit_command(normal: Normals = None, **values: Any) -> int:
 
         outcome = fit(request, console)
         console.result(render_fit(outcome))
-        console.json(outcome)
+        console.json(asdict(outcome))
         return ExitCode.INTERRUPTED if outcome.interrupted else ExitCode.DONE
 
 
@@ -128,11 +131,12 @@ def tune_command(run: Run = None, **values: Any) -> int:
     if not request.run.is_dir():
         raise InputError(f"{run}: not the folder of a run; give the NAME.avid folder that avid-watch wrote")
     with _console(settings) as console:
+        from streamer.console import events_of  # noqa: PLC0415
         from streamer.summary_text import render_tune  # noqa: PLC0415
         from streamer.tune_run import tune  # noqa: PLC0415
 
         outcome = tune(request, console)
-        console.result(render_tune(outcome))
+        console.result(render_tune(outcome, events_of(outcome.folder)))
         console.json(outcome.summary)
         return ExitCode.INTERRUPTED if outcome.interrupted else ExitCode.DONE
 
@@ -167,9 +171,25 @@ def _console(settings: ConsoleSettings) -> AbstractContextManager[Console]:
     return opened()
 
 
+def _ended_here(function: Callable[..., int]) -> Callable[..., int]:
+    """Keep from typer what it would end in its own way: silently, and with 1, which here means alarms."""
+
+    @wraps(function)
+    def command(**values: Any) -> int:
+        try:
+            return function(**values)
+        except KeyboardInterrupt:
+            sys.stderr.write("avid-watch: stopped at once; what was written until then is kept\n")
+            return ExitCode.INTERRUPTED
+        except BrokenPipeError as error:
+            raise OutputError(f"an output was closed by its reader ({error}); keep it open, or use -o DIR") from error
+
+    return command
+
+
 def _add(name: str, model: type[Settings], function: Callable[..., int]) -> None:
     epilog = TIMES if any(look_of(info).value == "TIME" for info in model.model_fields.values()) else None
-    app.command(name, cls=Command, context_settings=CONTEXT, epilog=epilog)(with_options(model, function))
+    app.command(name, cls=Command, context_settings=CONTEXT, epilog=epilog)(with_options(model, _ended_here(function)))
 
 
 _add("watch", WatchSettings, watch_command)

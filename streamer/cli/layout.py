@@ -27,7 +27,7 @@ class Command(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write usage, purpose and options."""
-        names = " ".join(item.metavar for item in self.params if item.param_type_name == "argument")
+        names = " ".join(str(item.metavar) for item in self.params if item.param_type_name == "argument")
         formatter.write_usage(ctx.command_path, f"{names} [OPTIONS]")
         self.format_help_text(ctx, formatter)
         write_options(self, ctx, formatter)
@@ -40,9 +40,8 @@ class Group(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the default command before arguments that name none; also serves the shell completion."""
         own = {option for item in self.get_params(ctx) for option in item.opts}
-        first = args[0].split("=")[0] if args else None
         # Without arguments the watch itself says what is missing; a completion has none yet and wants all commands.
-        if (first is None and not ctx.resilient_parsing) or (first and first not in [*self.commands, *own]):
+        if (args and args[0] not in own | set(self.commands)) or not (args or ctx.resilient_parsing):
             args = [DEFAULT_COMMAND, *args]
         return list(super().parse_args(ctx, args))
 

@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     except _CommandLineError as error:
         return _refuse(_usage_line(error), ExitCode.USAGE, debug=debug)
     except (KeyboardInterrupt, typer.Abort):
-        return _refuse("stopped", ExitCode.INTERRUPTED, debug=False)
+        return _refuse("stopped before anything was begun", ExitCode.INTERRUPTED, debug=False)
     except SystemExit as end:
         # The shell completion ends the process itself.
         return end.code if isinstance(end.code, int) else 0

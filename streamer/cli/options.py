@@ -13,7 +13,7 @@ from preprocess.errors import UsageError
 from streamer.cli.settings_file import read_settings_file
 from streamer.cli.wording import explain
 from streamer.durations import format_duration
-from streamer.settings import CONSOLE, Opt, Settings
+from streamer.settings import CONSOLE, Opt, Settings, look_of, option_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -22,16 +22,6 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound=Settings)
 CONFIG = "config"
-
-
-def option_name(field: str, info: FieldInfo) -> str:
-    """A setting's name in the settings file and, behind two dashes, on the command line."""
-    return look_of(info).name or field.replace("_", "-")
-
-
-def look_of(info: FieldInfo) -> Opt:
-    """How the setting looks on the command line."""
-    return next(item for item in info.metadata if isinstance(item, Opt))
 
 
 def settings_options(model: type[Settings]) -> Iterator[inspect.Parameter]:
@@ -96,7 +86,7 @@ def resolve(model: type[Model], values: Mapping[str, object], command: str) -> M
     """
     given = {field: value for field, value in values.items() if value is not None and field != CONFIG}
     path = values.get(CONFIG)
-    file = read_settings_file(Path(str(path)), model, option_name) if path is not None else None
+    file = read_settings_file(Path(str(path)), model) if path is not None else None
     merged = {**(file.values if file is not None else {}), **given}
     try:
         return model.model_validate(merged)

@@ -9,10 +9,10 @@ import yaml
 
 from preprocess.errors import UsageError
 from streamer.cli.wording import did_you_mean
-from streamer.settings import FitSettings, InfoSettings, Settings, TuneSettings, WatchSettings
+from streamer.settings import FitSettings, InfoSettings, Settings, TuneSettings, WatchSettings, option_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pydantic.fields import FieldInfo
@@ -40,7 +40,7 @@ class SettingsFile:
     lines: Mapping[str, int]
 
 
-def read_settings_file(path: Path, model: type[Settings], name_of: Callable[[str, FieldInfo], str]) -> SettingsFile:
+def read_settings_file(path: Path, model: type[Settings]) -> SettingsFile:
     """Read a settings file for one command.
 
     Keys may be written with dashes or underscores; ``no-video: true`` says the same as ``video: false``.
@@ -48,21 +48,20 @@ def read_settings_file(path: Path, model: type[Settings], name_of: Callable[[str
     Args:
         path: the YAML file.
         model: the settings it may set.
-        name_of: the name of a field as the user knows it.
 
     Raises:
         UsageError: unreadable, no YAML mapping, an unknown key or a key given twice; names file and line.
     """
     values: dict[str, object] = {}
     lines: dict[str, int] = {}
-    fields = {name_of(field, info): field for field, info in model.model_fields.items()}
+    fields = {option_name(field, info): field for field, info in model.model_fields.items()}
     for key, value, line in _entries(path):
         name = key.replace("_", "-")
         negated = name.removeprefix("no-") if name.startswith("no-") else ""
         if negated in fields and isinstance(value, bool):
             name, value = negated, not value  # noqa: PLW2901 - the same setting, said the other way round
         if name not in fields:
-            raise UsageError(f"{path} line {line}: {_unknown(key, name, fields, model, name_of)}")
+            raise UsageError(f"{path} line {line}: {_unknown(key, name, fields, model)}")
         field = fields[name]
         if field in values:
             raise UsageError(f"{path} line {line}: {key!r} is set twice, first in line {lines[field]}: leave one out")
@@ -109,10 +108,9 @@ def _unknown(
     name: str,
     fields: Mapping[str, str],
     model: type[Settings],
-    name_of: Callable[[str, FieldInfo], str],
 ) -> str:
     for command, other in _COMMANDS.items():
-        if other is not model and name in {name_of(field, info) for field, info in other.model_fields.items()}:
+        if other is not model and name in {option_name(field, info) for field, info in other.model_fields.items()}:
             return f"{key!r} is a setting of 'avid-watch {command}' alone: take it out of this file"
     hint = did_you_mean(name, fields) or f"known are {', '.join(sorted(fields))}"
     return f"unknown setting {key!r}: {hint}"
