@@ -82,6 +82,13 @@ def decoded_frames(
     while True:
         try:
             packet = next(packets, None)
+        except IndexError:
+            # A stream that appeared only now, such as sound that sets in late, is unknown to PyAV: nothing was lost.
+            refusals += 1
+            if refusals >= MOST_REFUSALS:
+                return
+            packets = container.demux(stream)
+            continue
         except FFmpegError:
             if live:
                 raise

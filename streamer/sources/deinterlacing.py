@@ -26,15 +26,19 @@ def deinterlaced(pictures: Iterator[Decoded]) -> Iterator[Decoded]:
     """Pass pictures on, in order and in the same number; from the first interlaced one on they go through a filter.
 
     Times, damage and turns stay those of the picture that went in: the filter's own times are not used. Progressive
-    recordings never meet the filter.
+    recordings never meet the filter, and pictures of a format it does not take stay as they are.
     """
     filtering: _Filtering | None = None
+    refused: tuple[int, int, str] | None = None
     for picture in pictures:
         if filtering is not None and not filtering.fits(picture):
             yield from filtering.rest()
             filtering = None
-        if filtering is None and picture.frame.interlaced_frame:
-            filtering = _Filtering(picture)
+        if filtering is None and picture.frame.interlaced_frame and _layout_of(picture) != refused:
+            try:
+                filtering = _Filtering(picture)
+            except (FFmpegError, ValueError):
+                refused = _layout_of(picture)
         if filtering is None:
             yield picture
         else:

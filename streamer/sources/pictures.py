@@ -84,11 +84,9 @@ class PictureFolder:
         counts = self._counts = SourceCounts()
         timeline = Timeline(self._step, counts)
         due = 0
-        broken = False
+        broken = hole = False
         for numbered in self._series:
-            if numbered.place > due:
-                counts.gaps += 1
-                broken = True
+            hole = hole or numbered.place > due
             due = numbered.place + 1
             picture = read_picture(numbered.path)
             if picture is None:
@@ -96,8 +94,11 @@ class PictureFolder:
                 broken = True
                 continue
             height, width = picture.luma.shape
-            place = timeline.place(numbered.place * self._step, (width, height), broken=broken)
-            broken = False
+            gaps = counts.gaps
+            place = timeline.place(numbered.place * self._step, (width, height), broken=broken or hole)
+            if hole and counts.gaps == gaps:  # too short for the rule of times, but pictures are missing
+                counts.gaps += 1
+            broken = hole = False
             index = counts.decoded
             counts.decoded += 1
             yield Frame(
