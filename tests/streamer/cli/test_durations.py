@@ -57,8 +57,14 @@ def test_a_time_is_read_however_people_write_it(text, seconds):
         "inf",
         "1,5",
         "٣",
-    ]
-    + [None, True, [], float("nan"), float("inf"), -1, -0.5],
+        None,
+        True,
+        [],
+        float("nan"),
+        float("inf"),
+        -1,
+        -0.5,
+    ],
 )
 def test_what_is_no_time_is_refused_with_a_hint(text):
     with pytest.raises(ValueError, match="length of time"):

@@ -43,8 +43,8 @@ def test_a_file_named_like_a_command_is_given_with_its_folder(call, watching, tm
 def test_every_option_of_watch_arrives(call, watching):
     argv = (
         "gate.mp4 --learn 1m30s --learn-budget 20 --false-alarms-per-day 0.1 -o runs --force --no-video --show --json"
-        " -v --device cpu --precision float32 --batch-size 8 --seed 5 --fail-on-alarm --frame-rate 12.5 --decision paper"
-        " --debug --name door"
+        " -v --device cpu --precision float32 --batch-size 8 --seed 5 --fail-on-alarm --frame-rate 12.5"
+        " --decision paper --debug --name door"
     )
     assert call(*argv.split()).code == 0
     assert watching.request.settings == WatchSettings(

@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.frames import SourceInfo
+from streamer.frames import SourceCounts, SourceInfo
 from streamer.page import roughly
 from streamer.requests import FitOutcome
 from streamer.settings import WatchSettings, by_option_name
@@ -56,7 +56,7 @@ def summary(**changes):
         "started": NOW,
         "ended": NOW,
         "source": SOURCE,
-        "counts": FrameCounts(decoded=1050, scored=1045, unscored={"start": 5}),
+        "counts": FrameCounts(SourceCounts(decoded=1050), scored=1045, unscored={"start": 5}),
         "events": EventCounts(alarms=2, in_learning=1),
         "timings": Timings.of(learning=41.3, watching=21.0, frames=1050, footage=84.0),
         "settings": by_option_name(WatchSettings()),
@@ -104,7 +104,7 @@ def test_no_alarm_is_said_too():
 
 
 def test_losses_are_counted_by_kind_and_in_the_right_number():
-    counts = FrameCounts(decoded=90, corrupt=16, gaps=1, size_changes=2, unscored={"corrupt": 16, "start": 10})
+    counts = FrameCounts(SourceCounts(corrupt=16, gaps=1, size_changes=2), unscored={"corrupt": 16, "start": 10})
     said = lines(counts=counts)[0]["skipped"]
     assert "0 dropped, 16 corrupt, 0 decode errors, 1 gap, 2 changes of size" in said
     assert "26 frames without a score (corrupt 16, start 10)" in said
