@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.stream import VideoStream
 
     from streamer.frames import SourceCounts
@@ -77,40 +78,18 @@ def decoded_frames(
     by_decoding_time = container.format.name == "avi" and stream.codec_context.name in _REORDERING
     broken = False
     lost: Fraction | None = None
-    refusals = 0
-    packets = container.demux(stream)
-    while True:
+    for packet in _packets(container, stream, live=live):
         try:
-            packet = next(packets, None)
-        except IndexError:
-            # A stream that appeared only now, such as sound that sets in late, is unknown to PyAV: nothing was lost.
-            refusals += 1
-            if refusals >= MOST_REFUSALS:
-                return
-            packets = container.demux(stream)
-            continue
-        except FFmpegError:
-            if live:
-                raise
-            counts.decode_errors += 1
-            refusals += 1
-            broken = True
-            if refusals >= MOST_REFUSALS:
-                return
-            packets = container.demux(stream)  # the generator ended with its error; the container reads on
-            continue
-        if packet is None:
-            return
-        try:
-            frames = packet.decode()
+            frames = None if packet is None else packet.decode()
         except EOFError:
             return
         except FFmpegError:
+            frames = None
+        if frames is None:
             counts.decode_errors += 1
             broken = True
-            lost = _seconds(packet.pts, packet.time_base)
+            lost = None if packet is None else _seconds(packet.pts, packet.time_base)
             continue
-        refusals = 0
         for frame in frames:
             if isinstance(frame, av.VideoFrame):
                 time = frame.dts if by_decoding_time else frame.pts
@@ -123,6 +102,30 @@ def decoded_frames(
                     turns=quarter_turns(frame),
                 )
                 broken, lost = False, None
+
+
+def _packets(container: InputContainer, stream: VideoStream, *, live: bool) -> Iterator[Packet[VideoStream] | None]:
+    """The stream's packets, the flushing one last; None for a read error. Too many errors in a row end the file."""
+    refusals = 0
+    packets = container.demux(stream)
+    while refusals < MOST_REFUSALS:
+        try:
+            packet = next(packets, None)
+        except (FFmpegError, IndexError) as error:
+            if live:
+                raise
+            refusals += 1
+            packets = container.demux(stream)  # the generator ended with its error; the container reads on
+            # IndexError: a stream that appeared only now, such as sound that sets in late, is unknown to PyAV.
+            if isinstance(error, FFmpegError):
+                yield None
+            continue
+        if packet is None:
+            return
+        refusals = 0
+        yield packet
+        if packet.size == 0 and packet.dts is None:  # the one that flushes the decoder
+            return
 
 
 def _seconds(time: int | None, time_base: Fraction | None) -> Fraction | None:

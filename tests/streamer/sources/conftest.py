@@ -71,6 +71,7 @@ def write_clip(tmp_path: Path) -> WriteClip:
             if created is not None:
                 container.metadata["creation_time"] = created
             stream = container.add_stream(codec, rate=rate, options=options or {})
+            assert isinstance(stream, av.VideoStream)
             stream.height, stream.width = pictures[0].shape[:2]
             stream.pix_fmt = pixel_format
             for time, picture in zip(times or range(len(pictures)), pictures, strict=True):

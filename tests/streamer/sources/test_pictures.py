@@ -37,7 +37,8 @@ def test_numbered_pictures_come_in_the_order_of_their_numbers(tmp_path: Path, pa
         frames = list(source.frames())
         info = source.info
         assert source.pace is Pace.EVERY_FRAME
-    assert (info.name, info.codec, info.frames, info.frame_rate) == ("Test001", "pictures", 12, 10)
+    assert (info.name, info.codec, info.frames) == ("Test001", "pictures", 12)
+    assert info.frame_rate == 10
     assert info.duration == Fraction(12, 10)
     assert [frame.pts for frame in frames] == [Fraction(k, 10) for k in range(12)]
     assert {frame.segment for frame in frames} == {0}

@@ -8,7 +8,7 @@ import struct
 import threading
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -140,7 +140,7 @@ def test_lost_packets_are_counted_and_their_smear_is_not_scored(
         for number, packet in enumerate(source.demux(video=0)):
             if packet.dts is None:
                 continue
-            written = packet
+            written: av.Packet[Any] = packet
             if number == 10:
                 written = av.Packet(b"\x00\x00\x00\x05\xff\xff\xff\xff\xff" + b"\xff" * 40)
                 written.pts, written.dts, written.time_base = packet.pts, packet.dts, packet.time_base
