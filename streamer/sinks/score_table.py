@@ -167,10 +167,9 @@ def read_scores(path: Path) -> Iterator[ScoreRow]:
 
 
 def _cells(row: ScoreRow) -> tuple[str, ...]:
-    numbers = [
-        "" if value is None else f"{value:.{digits}g}"
-        for value, digits in ((row.score, 9), (row.p_value, 6), (row.inpainter, 6), (row.detector, 6))
-    ]
+    # The score in full: re-thresholding must meet the same threshold on the same side.
+    numbers = ["" if row.score is None else repr(float(row.score))]
+    numbers += ["" if part is None else f"{part:.6g}" for part in (row.p_value, row.inpainter, row.detector)]
     boxes = ";".join(f"{x} {y} {width} {height}" for x, y, width, height in row.regions)
     return (str(row.index), _decimal(row.pts), *numbers, _flag(row.alarm), boxes, _flag(row.learning), row.note)
 

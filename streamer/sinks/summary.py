@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Literal
 
 from preprocess.errors import InputError
+from streamer.frames import SourceCounts
 from streamer.sinks.json_text import json_bytes, plain
 from streamer.sinks.writing import write_whole
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from streamer.frames import SourceCounts, SourceInfo
+    from streamer.frames import SourceInfo
+    from streamer.sinks.score_table import ScoreRow
 
 FORMAT = 1
 """Grows when a reader of the older format would misread the newer one."""
@@ -91,37 +93,29 @@ class FrameCounts:
     """Every frame of the source is in here, and every loss; zeros are said, too.
 
     Attributes:
-        decoded: pictures read.
+        source: what happened while reading; in the file its numbers stand beside the others.
         scored: frames with a score.
         unscored: frames without, by reason as in the note column of ``scores.csv``.
         alarming: frames with an alarm.
-        corrupt: pictures marked as damaged by the decoder.
-        dropped: pictures of a live source left out to keep pace.
-        decode_errors: packets the decoder refused.
-        gaps, pts_jumps, size_changes: places where a new segment began, by cause.
-        missing_pts: pictures without a time of their own.
     """
 
-    decoded: int = 0
+    source: SourceCounts = field(default_factory=SourceCounts)
     scored: int = 0
     unscored: dict[str, int] = field(default_factory=dict)
     alarming: int = 0
-    corrupt: int = 0
-    dropped: int = 0
-    decode_errors: int = 0
-    gaps: int = 0
-    pts_jumps: int = 0
-    size_changes: int = 0
-    missing_pts: int = 0
 
-    def count_unscored(self, note: str) -> None:
-        """Count one frame without a score."""
-        self.unscored[note] = self.unscored.get(note, 0) + 1
+    def count(self, row: ScoreRow) -> None:
+        """Count one frame by its row."""
+        if row.score is None:
+            self.unscored[row.note] = self.unscored.get(row.note, 0) + 1
+        else:
+            self.scored += 1
+            self.alarming += row.alarm
 
-    def take(self, source: SourceCounts) -> None:
-        """Take over what the source counted."""
-        for name, value in asdict(source).items():
-            setattr(self, name, value)
+    def to_json(self) -> dict[str, Any]:
+        """All numbers side by side, those of the source first."""
+        own = {"scored": self.scored, "unscored": dict(self.unscored), "alarming": self.alarming}
+        return {**asdict(self.source), **own}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +209,8 @@ class RunSummary:
 
     def to_json(self) -> dict[str, Any]:
         """The summary as JSON knows it: numbers that are not finite are None."""
-        return {"format": FORMAT, **{entry.name: plain(getattr(self, entry.name)) for entry in fields(self)}}
+        content = {entry.name: plain(getattr(self, entry.name)) for entry in fields(self) if entry.name != "counts"}
+        return {"format": FORMAT, **content, "counts": self.counts.to_json()}
 
 
 def write_summary(path: Path, summary: RunSummary | Mapping[str, object]) -> dict[str, Any]:

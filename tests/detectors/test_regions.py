@@ -79,7 +79,7 @@ def test_every_region_lies_in_the_picture_and_a_frame_alarms_exactly_when_a_cell
 ):
     grid = CellGrid(16.0, 12.0, 33, 5, 7)
     verdict = verdict_of(levels, grid, Placement((112, 96), source), threshold)
-    assert verdict.alarm == bool(levels.max() >= threshold)
+    assert verdict.alarm == (float(levels.max()) >= threshold)
     for region in verdict.regions:
         assert 0 <= region.x < region.x + region.width <= source[0]
         assert 0 <= region.y < region.y + region.height <= source[1]
