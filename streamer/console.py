@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import threading
+import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -73,6 +74,7 @@ class Console:
         quiet: bool = False,
         verbose: bool = False,
         as_json: bool = False,
+        debug: bool = False,
         stop: threading.Event | None = None,
         out: TextIO | None = None,
         err: TextIO | None = None,
@@ -81,6 +83,7 @@ class Console:
         self._quiet = quiet
         self._verbose = verbose
         self._as_json = as_json
+        self._debug = debug
         # Soft wrapping: a refusal stays one line, and a path can be copied, however narrow the window.
         self._out = RichConsole(file=out if out is not None else sys.stdout, soft_wrap=True, highlight=False)
         self._err = RichConsole(file=err if err is not None else sys.stderr, soft_wrap=True, highlight=False)
@@ -92,7 +95,13 @@ class Console:
     @classmethod
     def of(cls, settings: ConsoleSettings, stop: threading.Event | None = None) -> Console:
         """Make the console that these settings ask for, on this process's stdout and stderr."""
-        return cls(quiet=settings.quiet, verbose=settings.verbose, as_json=settings.as_json, stop=stop)
+        return cls(
+            quiet=settings.quiet,
+            verbose=settings.verbose,
+            as_json=settings.as_json,
+            debug=settings.debug,
+            stop=stop,
+        )
 
     @contextmanager
     def phase(self, label: str, total: float | None = None, unit: str = "frames") -> Iterator[Phase]:
@@ -137,6 +146,8 @@ class Console:
                 return
             self._shown.append(outcome)
         if outcome.error is not None:
+            if self._debug:
+                self._line("".join(traceback.format_exception(outcome.error)).rstrip(), style="dim")
             self.error(str(outcome.error))
         if self._as_json:
             self.json(_as_document(outcome))
@@ -181,7 +192,7 @@ class Console:
             if self._progress is None and not self._quiet and self._err.is_terminal:
                 self._progress = Progress(
                     TextColumn("{task.description}"),
-                    BarColumn(_BAR_WIDTH),
+                    BarColumn(_BAR_WIDTH, complete_style="cyan", finished_style="cyan"),
                     _Share(),
                     _Rate(),
                     _Left(),

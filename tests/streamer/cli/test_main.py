@@ -199,6 +199,9 @@ def test_a_traceback_is_shown_with_debug_alone(call, watching):
     watching.answer = ZeroDivisionError("oh")
     assert "Traceback" in call("gate.mp4", "--debug").err
     assert "Traceback" not in call("gate.mp4").err
+    watching.answer = _outcome(UNREADABLE)
+    assert "preprocess.errors.InputError" in call("gate.mp4", "--debug").err
+    assert "not a video" in call("gate.mp4").refusal
 
 
 def test_json_puts_one_line_per_source_on_stdout_and_nothing_else(call, watching):
