@@ -77,7 +77,7 @@ def luma_from_plane(frame: av.VideoFrame) -> Luma:
 
 def luma_from_converter(frame: av.VideoFrame) -> Luma:
     """Full-range grey ``(H, W)`` uint8 through FFmpeg's converter; right for every pixel format."""
-    # One thread: the converter's own pool costs more than it brings at these sizes, and takes cores from the networks.
+    # One thread: a pool of them costs more than it brings at these sizes, and takes cores from the networks.
     grey = _converters.reformatter.reformat(frame, format="gray", dst_color_range=ColorRange.JPEG, threads=1)
     return np.array(grey.to_ndarray(), dtype=np.uint8)
 
