@@ -22,7 +22,7 @@ SCROLLED = 20.0
 """Seconds shown where the length of the recording is not known."""
 
 _TOP = 1.6  # level over threshold at the strip's upper edge
-_PAUSE = 1.0  # seconds between two frames from which the time between shows as a gap
+_PAUSE = 1.0  # seconds between two frames beyond which the time between shows as a gap; slow sources have more
 _PICTURE_SHARE = 0.3  # of the picture that shines through
 _REMEMBERED_IDS = 256  # events running at one time are far fewer
 
@@ -80,6 +80,7 @@ class ScoreStrip:
         self._panel = np.full((style.strip, width, 3), _GROUND, dtype=np.uint8)
         self._origin: Fraction | None = None
         self._now = 0.0
+        self._step = 0.0
         self._column = 0
         self._shifted = 0
         self._known: deque[str] = deque(maxlen=_REMEMBERED_IDS)
@@ -91,7 +92,9 @@ class ScoreStrip:
             self._origin = pts
         before, self._now = self._now, max(self._now, float(pts - self._origin))
         column = self._place(self._now)
-        first = self._column + 1 if self._now - before < _PAUSE and self._marks.any() else column
+        step, limit = self._now - before, max(_PAUSE, 3 * self._step)
+        self._step = step
+        first = self._column + 1 if step <= limit and self._marks.any() else column
         first = min(max(first, 0), column)
         marks = _Mark.LEARNING if learning else _Mark(0)
         if score is not None:
