@@ -224,7 +224,7 @@ def test_letters_are_large_enough_to_be_read_and_the_banner_holds_the_time(size)
     canvas = np.zeros((60, 400, 3), np.uint8)
     put_text(canvas, "E", 10, 50, style.text)
     rows = np.flatnonzero(canvas.max(axis=(1, 2)) > 100)
-    assert rows.size == pytest.approx(style.text, abs=2)
+    assert rows.size == pytest.approx(style.text, abs=2, rel=0.2)
 
 
 def test_later_sizes_are_letterboxed_with_their_regions_in_the_right_place():
