@@ -32,7 +32,7 @@ TIME_BASE = Fraction(1, 90000)
 
 _CONTAINER_OPTIONS = {
     # Fragments while it grows, an ordinary index at the end. Without delay_moov, sound that begins after the pictures
-    # is moved to their beginning.
+    # is moved to their beginning. The two together need FFmpeg 8.1 (av 17.1): older ones write unreadable files.
     "movflags": "hybrid_fragmented+delay_moov",
     "frag_duration": "500000",
     "flush_packets": "1",
