@@ -6,12 +6,11 @@ brightness varied before differences are taken.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from preprocess.pictures import GREY_LEVELS_PER_UNIT, WindowSettings
 from preprocess.temporal import (
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     import torch
+    from numpy.typing import NDArray
 
     from preprocess.pictures import Luma, Picture, WindowMode
 
@@ -46,6 +46,7 @@ class WindowBank:
         tables: for each spacing multiple ``(N, 6)`` int64 indices into ``pictures``, newest first.
         motion: ``(N, H // 8, W // 8)`` float32 mean absolute difference per cell, grey levels, of ``tables[1]``.
         background: ``(H, W)`` float32 median picture, grey levels.
+        times, segments: of every window of ``tables[1]``.
         seconds: length of the footage in seconds.
     """
 
@@ -54,6 +55,8 @@ class WindowBank:
     tables: dict[int, NDArray[np.int64]]
     motion: NDArray[np.float32]
     background: NDArray[np.float32]
+    times: tuple[Fraction, ...]
+    segments: tuple[int, ...]
     seconds: float
 
     def __len__(self) -> int:
@@ -74,8 +77,14 @@ class WindowBank:
             multiple: table[(table[:, 0] >= first_picture) & (table[:, 0] <= last_picture)]
             for multiple, table in self.tables.items()
         }
-        motion = self.motion[first:last]
-        return WindowBank(self.settings, self.pictures, tables, motion, self.background, self.seconds * share)
+        return replace(
+            self,
+            tables=tables,
+            motion=self.motion[first:last],
+            times=self.times[first:last],
+            segments=self.segments[first:last],
+            seconds=self.seconds * share,
+        )
 
 
 def build_bank(
@@ -99,6 +108,7 @@ def build_bank(
     lumas: list[Luma] = []
     times: list[Fraction] = []
     starts: list[int] = []
+    numbers: list[int] = []
     segment: int | None = None
     for picture in pictures:
         if picture.segment != segment:
@@ -106,6 +116,7 @@ def build_bank(
             starts.append(len(lumas))
         lumas.append(to_working_size(picture.luma, settings.width, settings.height))
         times.append(picture.pts)
+        numbers.append(picture.segment)
         if len(lumas) >= most_pictures or not keep_going():
             break
     ends = [*starts[1:], len(lumas)]
@@ -127,7 +138,17 @@ def build_bank(
     size = (settings.height, settings.width)
     stack = np.stack(lumas) if lumas else np.empty((0, *size), np.uint8)
     tables = {m: np.array(found, np.int64).reshape(-1, PICTURES_PER_WINDOW) for m, found in rows.items()}
-    return WindowBank(settings, stack, tables, _motion(stack, tables[1]), _background(stack), seconds)
+    newest = [int(row[0]) for row in tables[1]]
+    return WindowBank(
+        settings=settings,
+        pictures=stack,
+        tables=tables,
+        motion=_motion(stack, tables[1]),
+        background=_background(stack),
+        times=tuple(times[index] for index in newest),
+        segments=tuple(numbers[index] for index in newest),
+        seconds=seconds,
+    )
 
 
 def _motion(pictures: NDArray[np.uint8], table: NDArray[np.int64]) -> NDArray[np.float32]:

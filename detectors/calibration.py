@@ -4,8 +4,8 @@ The frame statistic is the largest joint evidence of a frame. Its p-value is emp
 scene's own footage and follows a generalised Pareto tail beyond it (Pickands 1975; peaks over threshold, Coles 2001,
 chapter 4). An event needs the statistic to stay up for a while, so the event rate is taken from clusters of the
 *sustained* statistic (the smallest of the last few frames), with its own tail. A short learning gives location and
-scale; the tail's shape, and what its scale lacks in footage, come from the base model. The shape is never negative: no finite
-end point, so that every rate asked for has a finite threshold.
+scale; the tail's shape, and what its scale lacks in footage, come from the base model. The shape is never negative: no
+finite end point, so that every rate asked for has a finite threshold.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 SECONDS_PER_DAY = 86_400.0
 BODY_QUANTILES = tuple(np.concatenate([np.linspace(0, 0.9, 19), np.linspace(0.91, 0.99, 9), [0.995]]).tolist())
 TAIL_FROM = 0.90  # quantile of the scene's own frames at which the tail begins
-LEAST_EXCEEDANCES = 8  # own peaks over the threshold below which the base model's scale outweighs the scene's own
 HIGHEST_LEVEL = 15.9  # levels are stored in 8 bits of 1/16
 BASE_WEIGHT = 12.0  # how many own exceedances the base model's tail scale is worth
 

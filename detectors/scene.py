@@ -1,5 +1,4 @@
-"""What belongs to the scene and not to the code: how large and how fast normal things are, and so the working
-resolution and the spacing of a window.
+"""What belongs to the scene, not to the code: how large and fast normal things are, and so a window's size and spacing.
 
 Measured on normal footage: body width from the silhouettes of moving things (the widest disc that fits in at each
 place), speed from dense optical flow within them. An inpainter trained on differences inverts (faster motion adds
@@ -15,13 +14,14 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from preprocess.pictures import Picture, WindowMode, WindowSettings
 from preprocess.temporal import frame_period, to_working_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 ANALYSIS_WIDTH = 640  # pixels; larger pictures are shrunk to this before measuring
 MOMENTS = 48  # pairs of pictures measured, spread over the footage
@@ -30,7 +30,7 @@ BODY_TARGET = 9.0  # working pixels a body should be wide: cells of 8 px then te
 STEP_TARGET = 0.25  # body widths a fast normal thing should move between the pictures of a difference
 LARGEST_AREA = 100_000  # working pixels: what two CPU cores score in real time
 SMALLEST_AREA = 20_000
-LARGEST_ZOOM = 1.5  # enlarging further adds no detail
+LARGEST_ZOOM = 1.0  # enlarging adds no detail and blurs the edges differences are made of
 LONGEST_SPACING = Fraction(1, 10)  # seconds; 5 * spacing is the blind start of every segment
 SHORTEST_SPACING = Fraction(1, 30)  # seconds
 SMALLEST_BODY = 3.0  # analysis pixels; anything thinner is noise
@@ -73,7 +73,7 @@ def measure_scene(pictures: Sequence[Picture]) -> SceneMeasure:
     size = (round(width / shrink), round(height / shrink))
     spread = np.linspace(0, len(pictures) - 1, min(41, len(pictures))).round().astype(int)
     background = np.median([to_working_size(pictures[i].luma, *size) for i in spread], axis=0).astype(np.float32)
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     lag = max(1, round(FLOW_STEP / period))
     widths: list[NDArray[np.float64]] = []
     speeds: list[NDArray[np.float64]] = []
@@ -152,8 +152,8 @@ def _silhouettes(new: NDArray[np.uint8], old: NDArray[np.uint8], background: NDA
     mask = (foreground > max(14.0, 4 * noise)).astype(np.uint8) * 255
     moved = (moving > max(6.0, 4 * float(np.median(moving)))).astype(np.uint8) * 255
     near_motion = cv2.dilate(moved, np.ones((5, 5), np.uint8))
-    mask = cv2.bitwise_and(mask, near_motion)
-    return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), np.uint8)
+    both = cv2.bitwise_and(mask, near_motion)
+    return np.asarray(cv2.morphologyEx(both, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), np.uint8)
 
 
 def _disc_widths(mask: NDArray[np.uint8]) -> NDArray[np.float64]:

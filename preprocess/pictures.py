@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 Luma = NDArray[np.uint8]
 """Full-range grey picture ``(H, W)``, 0..255 grey levels."""
@@ -37,7 +39,7 @@ class Picture:
 class Footage(Protocol):
     """Recorded pictures that can be read more than once (learning passes over them at several sizes)."""
 
-    def pictures(self) -> "PictureStream":
+    def pictures(self) -> PictureStream:
         """Read all pictures from the start, in order."""
         ...
 
@@ -45,11 +47,13 @@ class Footage(Protocol):
 class PictureStream(Protocol):
     """An iterator of :class:`Picture` that can be closed early."""
 
-    def __iter__(self) -> "PictureStream": ...
+    def __iter__(self) -> PictureStream: ...
 
     def __next__(self) -> Picture: ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Release what the stream holds open."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,18 @@ Learning and watching share :func:`choose_pictures` and :func:`window_channels`,
 from __future__ import annotations
 
 from collections import deque
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from preprocess.pictures import GREY_LEVELS_PER_UNIT, Luma, Picture, Window, WindowMode, WindowSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from fractions import Fraction
+
+    from numpy.typing import NDArray
 
 PICTURES_PER_WINDOW = 6
 STEPS_REMEMBERED = 25  # the frame period is the median of this many steps: one long exposure does not move it

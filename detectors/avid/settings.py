@@ -36,6 +36,7 @@ class TrainingSettings:
         adversarial_weight: weight of the adversarial term in I's loss.
         reconstruction_weight: weight of ``mean (X - I(X~))^2`` in I's loss.
         inpainted_weight: weight of inpainted crops, as irregular, in D's loss.
+        adversarial_every: steps between two that hold the adversarial terms (they double a step's cost).
         simulated_weight: weight of simulated irregularities in D's loss; 0 trains D on real against inpainted alone.
         irregular_share: share of D's crops that hold a simulated irregularity.
         average_decay: of the running average of the weights that is used afterwards; 0 uses the last step's.
@@ -52,9 +53,10 @@ class TrainingSettings:
     betas: tuple[float, float] = (0.9, 0.999)
     warm_up: float = 0.1
     adversarial_form: AdversarialForm = "least_squares"
-    adversarial_weight: float = 0.005
+    adversarial_weight: float = 0.001
     reconstruction_weight: float = 1.0
-    inpainted_weight: float = 0.1
+    inpainted_weight: float = 0.01
+    adversarial_every: int = 4
     simulated_weight: float = 1.0
     irregular_share: float = 0.5
     average_decay: float = 0.995
@@ -124,6 +126,7 @@ def paper_recipe() -> AvidSettings:
             adversarial_weight=1.0,
             reconstruction_weight=0.0,
             inpainted_weight=1.0,
+            adversarial_every=1,
             simulated_weight=0.0,
             irregular_share=0.0,
             average_decay=0.0,

@@ -1,7 +1,7 @@
 """Simulated irregularities: normal pictures of the scene itself, made to move as nothing there moves.
 
 A pasted patch carries content of another normal crop (or a still piece of it) inside a soft mask. Content and mask may
-be enlarged, reduced, taken at a multiple of the frame spacing (faster), shown in reverse, and moved along as a whole (a cyclist, a
+be enlarged, reduced, taken at a multiple of the frame spacing (faster), and moved along as a whole (a cyclist, a
 thrown object, a cart). Normal content pasted without any change is drawn too and stays labelled normal, so that D
 cannot learn the seams of pasting.
 """
@@ -23,7 +23,10 @@ from preprocess.temporal import PICTURES_PER_WINDOW
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from preprocess.geometry import CellGrid
+
 IGNORED = -1.0  # cells whose truth is not known: half covered, or covered without any motion
+TOUCHED = 0.02  # share of a cell from which its truth is no longer plainly normal
 COVERED = 0.35  # share of a cell the patch must cover to count
 MATTE_GREY_LEVELS = 12.0  # difference from the background at which a silhouette begins
 MOVING_GREY_LEVELS = 3.0  # mean absolute difference within a cell from which it counts as moving
@@ -73,15 +76,28 @@ class SimulatedBatch:
         """The three signed differences ``(B, 3, S, S)`` in network input units."""
         return (self.pictures[:, 0::2] - self.pictures[:, 1::2]) / GREY_LEVELS_PER_UNIT
 
-    def labels(self, cell: int) -> torch.Tensor:
-        """Truth per cell ``(B, S / cell, S / cell)``: 1 irregular, 0 normal, -1 not known."""
-        cover = functional.avg_pool2d(self.covered, cell)[:, 0]
-        moving = functional.avg_pool2d(
-            (self.pictures[:, 0::2] - self.pictures[:, 1::2]).abs().mean(1, keepdim=True), cell
-        )
-        irregular = (cover > COVERED) & (moving[:, 0] > MOVING_GREY_LEVELS)
-        labels = torch.where(cover > 0.02, torch.full_like(cover, IGNORED), torch.zeros_like(cover))
+    def labels(self, grid: CellGrid) -> torch.Tensor:
+        """Truth per cell ``(B, h, w)``: 1 irregular, 0 normal, -1 not known.
+
+        Args:
+            grid: where D's cells lie in a crop; a cell is judged by the square of one stride around its centre.
+        """
+        cover = _around_cells(self.covered, grid)
+        moving = _around_cells((self.pictures[:, 0::2] - self.pictures[:, 1::2]).abs().mean(1, keepdim=True), grid)
+        irregular = (cover > COVERED) & (moving > MOVING_GREY_LEVELS)
+        labels = torch.where(cover > TOUCHED, torch.full_like(cover, IGNORED), torch.zeros_like(cover))
         return torch.where(irregular, torch.ones_like(cover), labels)
+
+
+def _around_cells(plane: torch.Tensor, grid: CellGrid) -> torch.Tensor:
+    """Mean of ``(B, 1, S, S)`` over the square of one stride around each cell's centre, ``(B, rows, columns)``."""
+    side = round(grid.stride)
+    before = max(0, round(side / 2 - grid.offset))
+    start = max(0, round(grid.offset - side / 2))
+    size = plane.shape[-1]
+    after = max(0, start + grid.rows * side - before - size)
+    padded = functional.pad(plane[..., start:, start:], (before, after, before, after), mode="replicate")
+    return functional.avg_pool2d(padded, side)[:, 0, : grid.rows, : grid.columns]
 
 
 def simulate(

@@ -95,8 +95,8 @@ class Avid:
         residual = (windows - restored.float()).square().mean(1)
         grid = self.grid(*windows.shape[-2:])
         on_cells = _at_cells(self._blurred(residual), grid, POOL)
-        deviation = windows.abs() if self.settings.mode == "difference" else windows.diff(dim=1).abs()
-        moving = _at_cells(functional.avg_pool2d(deviation.mean(1, keepdim=True), 8, ceil_mode=True), grid, 8)
+        changes = windows.abs() if self.settings.mode == "difference" else windows.diff(dim=1).abs()
+        moving = _at_cells(functional.avg_pool2d(changes.mean(1, keepdim=True), 8, ceil_mode=True), grid, 8)
         return Scores(
             inpainter=residual,
             detector=irregular_logit(judged.float(), self.settings.detector.output),
@@ -142,5 +142,6 @@ def _at_cells(plane: torch.Tensor, grid: CellGrid, pool: int) -> torch.Tensor:
     rows, columns = (torch.from_numpy(axis).float().to(plane.device) for axis in grid.centres())
     y = ((rows + 0.5) / pool * 2 / height) - 1
     x = ((columns + 0.5) / pool * 2 / width) - 1
-    points = torch.stack(torch.broadcast_tensors(x[None, :], y[:, None]), dim=-1)[None].expand(len(plane), -1, -1, -1)
+    lattice = torch.stack((x[None, :].expand(len(y), -1), y[:, None].expand(-1, len(x))), dim=-1)
+    points = lattice[None].expand(len(plane), -1, -1, -1)
     return functional.grid_sample(plane, points, padding_mode="border", align_corners=False)[:, 0]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from detectors.avid.settings import AvidSettings
 
-CELL = 8  # pixels per cell of simulated truth; D's own cells must lie on it
+CROP_MULTIPLE = 8  # sides of D's crops, pixels
 GRADIENT_BOUND = 5.0
 
 
@@ -86,7 +86,7 @@ class AvidTrainer:
         if start is not None:
             load_weights(self.inpainter, self.detector, start)
         for network in (self.inpainter, self.detector):
-            network.train().to(self.device, memory_format=torch.channels_last)
+            network.train().to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         recipe = settings.training
         self.inpainter_optimiser = _optimiser(self.inpainter, settings, recipe.inpainter_rate)
         self.detector_optimiser = _optimiser(self.detector, settings, recipe.detector_rate)
@@ -113,7 +113,8 @@ class AvidTrainer:
         simulated, inpainted = self._train_detector(clean, restored.detach())
         reconstruction = reconstruction_loss(restored, clean)
         adversarial = torch.zeros((), device=self.device)
-        if recipe.adversarial_weight:
+        playing = self.steps % recipe.adversarial_every == 0
+        if recipe.adversarial_weight and playing:
             self.detector.eval().requires_grad_(requires_grad=False)
             with self._precision():
                 judged = self.detector(restored)
@@ -133,7 +134,7 @@ class AvidTrainer:
         simulated = inpainted = 0.0
         if recipe.simulated_weight:
             batch = self._simulated_crops()
-            labels = batch.labels(CELL).to(self.device)
+            labels = batch.labels(self.detector.grid(*batch.pictures.shape[-2:])).to(self.device)
             windows = self._to_device(pairs_to_channels(batch.pictures, self.settings.mode))
             with self._precision():
                 judged = self.detector(windows)
@@ -141,7 +142,7 @@ class AvidTrainer:
             term = functional.binary_cross_entropy_with_logits(judged.float()[known], labels[known])
             simulated = term.item()
             loss = loss + recipe.simulated_weight * term
-        if recipe.inpainted_weight:
+        if recipe.inpainted_weight and self.steps % recipe.adversarial_every == 0:
             fakes = self.history.mix(restored) if self.history is not None else restored
             # Running statistics here: batches of fakes must not move what D expects of real windows.
             self.detector.train(mode=not self.settings.detector.batch_norm)
@@ -181,7 +182,7 @@ class AvidTrainer:
         parts = []
         for count in self._parts(recipe.batch):
             scene = self._scene()
-            size = min(recipe.detector_crop, *scene.bank.pictures.shape[1:]) // CELL * CELL
+            size = min(recipe.detector_crop, *scene.bank.pictures.shape[1:]) // CROP_MULTIPLE * CROP_MULTIPLE
             parts.append(
                 simulate(scene.bank, scene.scale, count, size, self.random, irregular_share=recipe.irregular_share)
             )
@@ -259,7 +260,7 @@ class AvidTrainer:
 
 
 def load_weights(inpainter: Inpainter, detector: DetectorNetwork, tensors: dict[str, torch.Tensor]) -> None:
-    """Give two networks the tensors ``inpainter.*`` and ``detector.*``; KeyError or RuntimeError where they do not fit."""
+    """Give two networks ``inpainter.*`` and ``detector.*``; KeyError or RuntimeError where they do not fit."""
     for prefix, network in (("inpainter.", inpainter), ("detector.", detector)):
         own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
         network.load_state_dict(

@@ -1,0 +1,295 @@
+"""Learning one scene in a few seconds: choose its windows, adapt the base networks, learn its places, calibrate.
+
+Everything fits into a time budget on any machine. What is not reached in time is left as the base model has it:
+first the adaptation of the networks is cut short or left out, then places and calibration see fewer windows. It never
+ends in an error for lack of time.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from detectors.avid.simulate import SceneScale
+from detectors.avid.system import Avid
+from detectors.avid.training import AvidTrainer, TrainingScene
+from detectors.avid.validation import validate
+from detectors.bank import WindowBank, build_bank
+from detectors.calibration import calibrate
+from detectors.checkpoint import ModelHeader, current_versions
+from detectors.evidence import learn_places
+from detectors.scene import SceneMeasure, choose_windows, measure_scene, scale_at
+from detectors.scene_model import DECISIONS, Knowledge, SceneModel, preprocessing_json
+from detectors.scorer import EvidenceStream
+from preprocess.errors import InputError
+from preprocess.pictures import Picture
+from preprocess.temporal import to_working_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from detectors.base import Scores
+    from detectors.evidence import Places
+    from detectors.inference import Runtime
+    from preprocess.pictures import Footage, WindowSettings
+
+MEASURED_PICTURES = 700  # pictures the scene is measured on; at 640 pixels of width they take 160 MB at most
+MEASURED_WIDTH = 640
+READING_SHARE = 0.45  # of the budget; reading stops there with what it has
+CALIBRATION_SHARE = 0.3  # of the budget, kept for places and calibration
+HELD_OUT = 0.3  # share of the windows, the last ones, that adapt no network and choose between before and after
+LEAST_ADAPTED = 60  # windows below which the networks are left alone
+ADAPTATION_STEPS = 150  # most steps of a short learning: more of them only learn the few windows by heart
+ADAPTATION_RATE = 4e-4
+TOLERATED = 0.05  # share of the learning footage that may be irregular
+BATCH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class LearnProgress:
+    """How far learning is.
+
+    Attributes:
+        stage: what goes on, in a few words.
+        done: share of the whole done, 0..1.
+        note: a figure worth showing, or empty.
+    """
+
+    stage: str
+    done: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Budget:
+    """A deadline, and who may end things earlier."""
+
+    started: float
+    seconds: float
+    stop: Callable[[], bool]
+    progress: Callable[[LearnProgress], None]
+
+    def share_used(self) -> float:
+        return (time.monotonic() - self.started) / self.seconds
+
+    def before(self, share: float) -> bool:
+        return self.share_used() < share and not self.stop()
+
+    def tell(self, stage: str, note: str = "") -> None:
+        self.progress(LearnProgress(stage, min(1.0, self.share_used()), note))
+
+
+def learn_scene(
+    footage: Footage,
+    base: SceneModel,
+    *,
+    budget_seconds: float = 45.0,
+    seed: int = 0,
+    runtime: Runtime | None = None,
+    progress: Callable[[LearnProgress], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> SceneModel:
+    """Learn a scene from the base model within a time budget.
+
+    Args:
+        footage: normal pictures of the scene; a few irregular ones (5 %) do no harm.
+        base: the model to start from.
+        budget_seconds: for everything: decoding, scene choice, training and calibration.
+        seed: of everything random.
+        runtime: device and precision; the base model's by default.
+        progress: told how far it is.
+        stop: asked often; True ends learning early with what there is.
+
+    Raises:
+        InputError: the footage is too short or too broken for a single window.
+    """
+    runtime = runtime if runtime is not None else base.detector.runtime
+    budget = _Budget(time.monotonic(), budget_seconds, stop, progress)
+    budget.tell("reading")
+    measure = read_measure(footage, budget)
+    windows = choose_windows(measure, mode=base.detector.settings.mode)
+    bank = _read_bank(footage, windows, budget)
+    body, step = scale_at(measure, windows)
+    scale = SceneScale(body, step)
+    blur = base.detector.settings.blur * body
+    detector, steps, gain = _adapt(bank, scale, base, blur, runtime, seed, budget)
+    knowledge = _calibrate(bank, detector, base.knowledge, budget)
+    header = ModelHeader(
+        detector=Avid.name,
+        detector_settings={**detector.settings.to_json(), "blur_pixels": detector.blur},
+        preprocessing=preprocessing_json(windows),
+        calibration={**knowledge.to_json(), "body": body, "step": step, "precision": str(runtime.precision)},
+        versions=current_versions(),
+        trained_on={
+            "footage_seconds": round(bank.seconds, 3),
+            "windows": len(bank),
+            "started_from": base.header.trained_on,
+        },
+        training={"steps": steps, "seed": seed, "budget_seconds": budget_seconds, "gain": gain},
+    )
+    budget.tell("done")
+    return SceneModel(detector, windows, knowledge, header, "learned from this source")
+
+
+def read_measure(footage: Footage, budget: _Budget | None = None) -> SceneMeasure:
+    """Measure a scene on the first pictures of its footage.
+
+    Raises:
+        InputError: there are not two pictures.
+    """
+    pictures: list[Picture] = []
+    size = (0, 0)
+    stream = footage.pictures()
+    try:
+        for picture in stream:
+            height, width = picture.luma.shape
+            if not pictures:
+                size = (width, height)
+            shrink = max(1.0, width / MEASURED_WIDTH)
+            small = to_working_size(picture.luma, round(width / shrink), round(height / shrink))
+            if (width, height) == size:
+                pictures.append(Picture(small, picture.pts, picture.segment))
+            if len(pictures) >= MEASURED_PICTURES or (budget is not None and not budget.before(READING_SHARE / 3)):
+                break
+    finally:
+        stream.close()
+    try:
+        measure = measure_scene(pictures)
+    except (ValueError, IndexError) as error:
+        raise InputError("nothing to learn from: fewer than two pictures in a row; give longer footage") from error
+    shrink = size[0] / pictures[0].luma.shape[1]
+    return replace(
+        measure,
+        body=measure.body * shrink if measure.body else None,
+        speed=measure.speed * shrink if measure.speed else None,
+        fast_speed=measure.fast_speed * shrink if measure.fast_speed else None,
+        width=size[0],
+        height=size[1],
+    )
+
+
+def _read_bank(footage: Footage, windows: WindowSettings, budget: _Budget) -> WindowBank:
+    stream = footage.pictures()
+    try:
+        bank = build_bank(stream, windows, keep_going=lambda: budget.before(READING_SHARE))
+    finally:
+        stream.close()
+    if len(bank) == 0:
+        needed = float(5 * windows.spacing)
+        raise InputError(f"nothing to learn from: no {needed:.2g} s of unbroken pictures; give longer footage")
+    return bank
+
+
+def _adapt(
+    bank: WindowBank,
+    scale: SceneScale,
+    base: SceneModel,
+    blur: float,
+    runtime: Runtime,
+    seed: int,
+    budget: _Budget,
+) -> tuple[Avid, int, float]:
+    """Adapt the base networks to the scene, and keep the result only where held-out normal footage is better served.
+
+    Returns:
+        The detector to use, the steps behind it (0: the base networks) and its gain over them.
+    """
+    settings = base.detector.settings
+    unadapted = Avid(settings, base.detector.state(), blur=blur, runtime=runtime)
+    cut = round(len(bank) * (1 - HELD_OUT))
+    end = 1 - CALIBRATION_SHARE
+    if cut < LEAST_ADAPTED or not settings.training.simulated_weight or not budget.before(end):
+        return unadapted, 0, 0.0
+    learned, held_out = bank.part(0, cut), bank.part(cut, len(bank))
+    recipe = replace(
+        settings.training,
+        inpainter_rate=ADAPTATION_RATE,
+        detector_rate=ADAPTATION_RATE,
+        warm_up=0.15,
+        adversarial_every=ADAPTATION_STEPS + 1,
+        average_decay=0.98,
+    )
+    trainer = AvidTrainer(
+        replace(settings, training=recipe),
+        [TrainingScene(learned, scale)],
+        seed=seed,
+        start=base.detector.state(),
+        reduced_precision=runtime.precision == torch.bfloat16,
+        device=str(runtime.device),
+    )
+    started = budget.share_used()
+    while trainer.steps < ADAPTATION_STEPS and budget.before(end):
+        by_time = (budget.share_used() - started) / max(end - started, 1e-6)
+        losses = trainer.step(max(trainer.steps / ADAPTATION_STEPS, by_time))
+        budget.tell("training", f"step {trainer.steps}, loss {losses.reconstruction:.4f}")
+    if trainer.steps == 0:
+        return unadapted, 0, 0.0
+    adapted = Avid(settings, trainer.weights(), blur=blur, runtime=runtime)
+    gain = validate(adapted, held_out, scale, seed) - validate(unadapted, held_out, scale, seed)
+    return (adapted, trainer.steps, gain) if gain > 0 else (unadapted, 0, 0.0)
+
+
+def _calibrate(bank: WindowBank, detector: Avid, known: Knowledge, budget: _Budget) -> Knowledge:
+    """Learn places and calibration from the windows there is time for, evenly spread in a few unbroken stretches."""
+    rows = _affordable_rows(bank, detector, budget)
+    scored = list(_scores(bank, detector, rows, budget))
+    places = learn_places(scores for scores, _ in scored)
+    rate = 1.0 / _window_period(bank)
+    calibrations = {}
+    for decision in DECISIONS:
+        segments = frame_statistics(scored, bank, places, known, decision)
+        calibrations[decision] = calibrate(segments, rate, known.priors[decision], tolerated=TOLERATED)
+    return replace(known, places=places, calibrations=calibrations)
+
+
+def _affordable_rows(bank: WindowBank, detector: Avid, budget: _Budget) -> list[int]:
+    """Rows of the bank in order; fewer where a timed batch shows that the budget does not reach for all."""
+    first = list(range(min(BATCH, len(bank))))
+    started = time.monotonic()
+    detector.score(torch.from_numpy(bank.windows(first)))
+    seconds = time.monotonic() - started
+    left = max(0.0, (1 - budget.share_used()) * budget.seconds)
+    affordable = max(BATCH, int(0.8 * left / max(seconds, 1e-6)) * len(first))
+    if affordable >= len(bank):
+        return list(range(len(bank)))
+    # Stretches stay unbroken, because smoothing and event rates live on neighbouring frames.
+    stretches = 4
+    each = max(1, affordable // stretches)
+    starts = np.linspace(0, len(bank) - each, stretches).astype(int)
+    return sorted({row for start in starts for row in range(start, start + each)})
+
+
+def _scores(bank: WindowBank, detector: Avid, rows: list[int], budget: _Budget) -> Iterator[tuple[Scores, list[int]]]:
+    for start in range(0, len(rows), BATCH):
+        part = rows[start : start + BATCH]
+        yield detector.score(torch.from_numpy(bank.windows(part))), part
+        budget.tell("calibrating")
+
+
+def frame_statistics(
+    scored: list[tuple[Scores, list[int]]], bank: WindowBank, places: Places, known: Knowledge, decision: str
+) -> list[np.ndarray]:
+    """Largest statistic of every frame, one array per unbroken stretch of windows."""
+    stream = EvidenceStream(places, known.fusion, decision, known.memory)  # type: ignore[arg-type]
+    values: list[float] = []
+    rows: list[int] = []
+    for scores, part in scored:
+        evidence = stream.push(scores, [bank.times[row] for row in part], [bank.segments[row] for row in part])
+        values.extend(evidence.statistic.max((1, 2)).tolist())
+        rows.extend(part)
+    breaks = [
+        i + 1
+        for i in range(len(rows) - 1)
+        if rows[i + 1] != rows[i] + 1 or bank.segments[rows[i + 1]] != bank.segments[rows[i]]
+    ]
+    return list(np.split(np.array(values), breaks))
+
+
+def _window_period(bank: WindowBank) -> float:
+    """Seconds between neighbouring windows."""
+    steps = [float(b - a) for a, b in zip(bank.times, bank.times[1:], strict=False) if b > a]
+    return float(np.median(steps)) if steps else float(bank.settings.spacing)

@@ -1,0 +1,140 @@
+"""Watching: windows in, calibrated verdicts out. Causal, with a little memory per segment; one scorer per source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from detectors.evidence import Decision, Fusion, Places, decide
+from detectors.regions import Placement, verdict_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from fractions import Fraction
+
+    from numpy.typing import NDArray
+
+    from detectors.base import Detector, Scores, Verdict
+    from detectors.calibration import Calibration
+    from preprocess.geometry import CellGrid, Size
+    from preprocess.pictures import Window, WindowSettings
+
+LARGEST_SCORED_AREA = 2_000_000  # pixels x windows in one run of the networks, so that large pictures fit in memory
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for irregularity in a batch, in standard deviations of what is usual; all ``(B, h, w)`` float32.
+
+    Attributes:
+        statistic: both maps joined and smoothed over time: what thresholds are for.
+        inpainter: I's share of it before joining.
+        detector: D's share of it before joining.
+    """
+
+    statistic: NDArray[np.float32]
+    inpainter: NDArray[np.float32]
+    detector: NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class EvidenceStream:
+    """Turns batches of scores into evidence, in order; watching and calibration share it.
+
+    Attributes:
+        places: usual evidence per place.
+        fusion: weights of the joint score.
+        decision: joint score or the paper's rule.
+        memory: time constant of the causal smoothing, seconds; 0 switches it off.
+    """
+
+    places: Places
+    fusion: Fusion
+    decision: Decision
+    memory: float
+    _last: NDArray[np.float32] | None = field(default=None, repr=False)
+    _segment: int | None = None
+    _time: Fraction | None = None
+
+    def push(self, scores: Scores, times: Sequence[Fraction], segments: Sequence[int]) -> Evidence:
+        """Take the next batch.
+
+        Args:
+            scores: of ``B`` windows in order.
+            times: their times, seconds.
+            segments: their segments; a new one forgets what was before.
+        """
+        inpainter, detector = self.places.evidence(scores)
+        statistic = decide(inpainter, detector, self.decision, self.fusion)
+        if self.memory > 0:
+            for row, (time, segment) in enumerate(zip(times, segments, strict=True)):
+                if self._last is not None and self._time is not None and segment == self._segment:
+                    keep = np.float32(np.exp(-float(time - self._time) / self.memory))
+                    statistic[row] += keep * (self._last - statistic[row])
+                self._last, self._segment, self._time = statistic[row], segment, time
+        return Evidence(statistic, inpainter, detector)
+
+
+class Scorer:
+    """Judges the windows of one source with one camera's model.
+
+    Attributes:
+        windows: how windows must be built for it.
+        grid: D's cells in the working picture.
+        placement: working and source size.
+        threshold: level from which a region alarms.
+        notes: what the user should know of how the model was fitted to this source.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        windows: WindowSettings,
+        grid: CellGrid,
+        stream: EvidenceStream,
+        calibration: Calibration,
+        *,
+        source_size: Size,
+        threshold: float,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.windows = windows
+        self.grid = grid
+        self.placement = Placement((windows.width, windows.height), source_size)
+        self.threshold = threshold
+        self.notes = notes
+        self._detector = detector
+        self._stream = stream
+        self._calibration = calibration
+
+    def verdicts(self, windows: Sequence[Window]) -> list[Verdict]:
+        """Judge windows in the order of their frames.
+
+        Args:
+            windows: built with ``self.windows``; any number.
+        """
+        verdicts: list[Verdict] = []
+        area = self.windows.width * self.windows.height
+        batch = max(1, LARGEST_SCORED_AREA // area)
+        for start in range(0, len(windows), batch):
+            part = windows[start : start + batch]
+            inputs = torch.from_numpy(np.stack([window.channels for window in part]))
+            scores = self._detector.score(inputs)
+            evidence = self._stream.push(scores, [w.pts for w in part], [w.segment for w in part])
+            levels = self._calibration.level(evidence.statistic).astype(np.float32)
+            for row in range(len(part)):
+                peak = np.unravel_index(int(np.argmax(evidence.statistic[row])), levels[row].shape)
+                verdicts.append(
+                    verdict_of(
+                        levels[row],
+                        self.grid,
+                        self.placement,
+                        self.threshold,
+                        inpainter_part=float(evidence.inpainter[row][peak]),
+                        detector_part=float(evidence.detector[row][peak]),
+                    )
+                )
+        return verdicts
