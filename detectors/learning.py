@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from detectors.base import Scores
-    from detectors.evidence import Places
+    from detectors.evidence import Decision, Places
     from detectors.inference import Runtime
     from preprocess.pictures import Footage, WindowSettings
 
@@ -46,6 +46,7 @@ LEAST_ADAPTED = 60  # windows below which the networks are left alone
 ADAPTATION_STEPS = 150  # most steps of a short learning: more of them only learn the few windows by heart
 ADAPTATION_RATE = 4e-4
 TOLERATED = 0.05  # share of the learning footage that may be irregular
+MOST_PLACE_WINDOWS = 2000
 BATCH = 8
 
 
@@ -65,7 +66,7 @@ class LearnProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class _Budget:
+class Budget:
     """A deadline, and who may end things earlier."""
 
     started: float
@@ -74,12 +75,15 @@ class _Budget:
     progress: Callable[[LearnProgress], None]
 
     def share_used(self) -> float:
+        """Share of the time used, from 0."""
         return (time.monotonic() - self.started) / self.seconds
 
     def before(self, share: float) -> bool:
+        """Whether less than this share is used and nobody asked to stop."""
         return self.share_used() < share and not self.stop()
 
     def tell(self, stage: str, note: str = "") -> None:
+        """Tell the progress so far."""
         self.progress(LearnProgress(stage, min(1.0, self.share_used()), note))
 
 
@@ -108,16 +112,16 @@ def learn_scene(
         InputError: the footage is too short or too broken for a single window.
     """
     runtime = runtime if runtime is not None else base.detector.runtime
-    budget = _Budget(time.monotonic(), budget_seconds, stop, progress)
+    budget = Budget(time.monotonic(), budget_seconds, stop, progress)
     budget.tell("reading")
     measure = read_measure(footage, budget)
     windows = choose_windows(measure, mode=base.detector.settings.mode)
-    bank = _read_bank(footage, windows, budget)
+    bank = read_bank(footage, windows, budget)
     body, step = scale_at(measure, windows)
     scale = SceneScale(body, step)
     blur = base.detector.settings.blur * body
     detector, steps, gain = _adapt(bank, scale, base, blur, runtime, seed, budget)
-    knowledge = _calibrate(bank, detector, base.knowledge, budget)
+    knowledge = calibrate_scene(bank, detector, base.knowledge, budget)
     header = ModelHeader(
         detector=Avid.name,
         detector_settings={**detector.settings.to_json(), "blur_pixels": detector.blur},
@@ -135,7 +139,7 @@ def learn_scene(
     return SceneModel(detector, windows, knowledge, header, "learned from this source")
 
 
-def read_measure(footage: Footage, budget: _Budget | None = None) -> SceneMeasure:
+def read_measure(footage: Footage, budget: Budget | None = None) -> SceneMeasure:
     """Measure a scene on the first pictures of its footage.
 
     Raises:
@@ -172,10 +176,15 @@ def read_measure(footage: Footage, budget: _Budget | None = None) -> SceneMeasur
     )
 
 
-def _read_bank(footage: Footage, windows: WindowSettings, budget: _Budget) -> WindowBank:
+def read_bank(footage: Footage, windows: WindowSettings, budget: Budget | None = None) -> WindowBank:
+    """Read footage into a bank, as far as the budget allows.
+
+    Raises:
+        InputError: there is not one window.
+    """
     stream = footage.pictures()
     try:
-        bank = build_bank(stream, windows, keep_going=lambda: budget.before(READING_SHARE))
+        bank = build_bank(stream, windows, keep_going=lambda: budget is None or budget.before(READING_SHARE))
     finally:
         stream.close()
     if len(bank) == 0:
@@ -191,7 +200,7 @@ def _adapt(
     blur: float,
     runtime: Runtime,
     seed: int,
-    budget: _Budget,
+    budget: Budget,
 ) -> tuple[Avid, int, float]:
     """Adapt the base networks to the scene, and keep the result only where held-out normal footage is better served.
 
@@ -233,11 +242,24 @@ def _adapt(
     return (adapted, trainer.steps, gain) if gain > 0 else (unadapted, 0, 0.0)
 
 
-def _calibrate(bank: WindowBank, detector: Avid, known: Knowledge, budget: _Budget) -> Knowledge:
-    """Learn places and calibration from the windows there is time for, evenly spread in a few unbroken stretches."""
-    rows = _affordable_rows(bank, detector, budget)
-    scored = list(_scores(bank, detector, rows, budget))
-    places = learn_places(scores for scores, _ in scored)
+def calibrate_scene(
+    bank: WindowBank, detector: Avid, known: Knowledge, budget: Budget, *, places_from: WindowBank | None = None
+) -> Knowledge:
+    """Learn places and calibration from the windows there is time for, in a few unbroken stretches.
+
+    Args:
+        bank: normal windows to calibrate on.
+        detector: the networks.
+        known: fusion, smoothing and tails from the base model.
+        budget: what time there is.
+        places_from: windows the places are learned from; the same bank by default.
+    """
+    scored = list(_scores(bank, detector, _affordable_rows(bank, detector, budget), budget))
+    if places_from is None:
+        places = learn_places(scores for scores, _ in scored)
+    else:
+        rows = list(range(0, len(places_from), max(1, len(places_from) // MOST_PLACE_WINDOWS)))
+        places = learn_places(scores for scores, _ in _scores(places_from, detector, rows, budget))
     rate = 1.0 / _window_period(bank)
     calibrations = {}
     for decision in DECISIONS:
@@ -246,7 +268,7 @@ def _calibrate(bank: WindowBank, detector: Avid, known: Knowledge, budget: _Budg
     return replace(known, places=places, calibrations=calibrations)
 
 
-def _affordable_rows(bank: WindowBank, detector: Avid, budget: _Budget) -> list[int]:
+def _affordable_rows(bank: WindowBank, detector: Avid, budget: Budget) -> list[int]:
     """Rows of the bank in order; fewer where a timed batch shows that the budget does not reach for all."""
     first = list(range(min(BATCH, len(bank))))
     started = time.monotonic()
@@ -263,7 +285,7 @@ def _affordable_rows(bank: WindowBank, detector: Avid, budget: _Budget) -> list[
     return sorted({row for start in starts for row in range(start, start + each)})
 
 
-def _scores(bank: WindowBank, detector: Avid, rows: list[int], budget: _Budget) -> Iterator[tuple[Scores, list[int]]]:
+def _scores(bank: WindowBank, detector: Avid, rows: list[int], budget: Budget) -> Iterator[tuple[Scores, list[int]]]:
     for start in range(0, len(rows), BATCH):
         part = rows[start : start + BATCH]
         yield detector.score(torch.from_numpy(bank.windows(part))), part
@@ -271,10 +293,10 @@ def _scores(bank: WindowBank, detector: Avid, rows: list[int], budget: _Budget) 
 
 
 def frame_statistics(
-    scored: list[tuple[Scores, list[int]]], bank: WindowBank, places: Places, known: Knowledge, decision: str
+    scored: list[tuple[Scores, list[int]]], bank: WindowBank, places: Places, known: Knowledge, decision: Decision
 ) -> list[np.ndarray]:
     """Largest statistic of every frame, one array per unbroken stretch of windows."""
-    stream = EvidenceStream(places, known.fusion, decision, known.memory)  # type: ignore[arg-type]
+    stream = EvidenceStream(places, known.fusion, decision, known.memory)
     values: list[float] = []
     rows: list[int] = []
     for scores, part in scored:

@@ -85,7 +85,7 @@ def measure_scene(pictures: Sequence[Picture]) -> SceneMeasure:
         new, old = to_working_size(newer.luma, *size), to_working_size(older.luma, *size)
         silhouettes = _silhouettes(new, old, background)
         widths.append(_disc_widths(silhouettes))
-        motion = np.linalg.norm(flow.calc(old, new, None), axis=2)
+        motion = np.linalg.norm(flow.calc(old, new, None), axis=2)  # type: ignore[call-overload]
         speeds.append(motion[silhouettes > 0].astype(np.float64) / seconds)
     all_widths = np.concatenate(widths) if widths else np.empty(0)
     all_speeds = np.concatenate(speeds) if speeds else np.empty(0)

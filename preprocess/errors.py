@@ -1,4 +1,4 @@
-"""The one error root. Every child maps to a documented exit code, and every message says what, which input and what to do."""
+"""The one error root. Every child maps to an exit code; every message says what, which input and what to do."""
 
 from __future__ import annotations
 
@@ -34,6 +34,6 @@ class ModelError(AvidWatchError):
 
 
 class OutputError(AvidWatchError):
-    """An output cannot be written: the folder exists, the disk is full, no permission (exit code 2 before the run starts)."""
+    """An output cannot be written: the folder exists, the disk is full, no permission (exit code 2)."""
 
     exit_code = 2

@@ -1,0 +1,255 @@
+"""Learning one camera properly (``avid-watch fit``): minutes of training, the best checkpoint, calibration."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from detectors.avid.settings import AvidSettings, recipe
+from detectors.avid.simulate import SceneScale
+from detectors.avid.system import Avid
+from detectors.avid.training import AvidTrainer, StepLosses, TrainingScene
+from detectors.avid.validation import held_out_residual, validate
+from detectors.calibration import TailPrior
+from detectors.checkpoint import ModelHeader, current_versions
+from detectors.evidence import Fusion
+from detectors.inference import choose_runtime
+from detectors.learning import Budget, LearnProgress, calibrate_scene, read_bank, read_measure
+from detectors.loss_curve import save_loss_curve
+from detectors.scene import choose_windows, scale_at
+from detectors.scene_model import DECISIONS, Knowledge, SceneModel, preprocessing_json
+from preprocess.errors import InputError, ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from detectors.bank import WindowBank
+    from detectors.inference import Runtime
+    from preprocess.pictures import Footage
+
+HELD_OUT = 0.2  # share of the windows, the last ones, that train nothing: they choose the checkpoint and calibrate
+CHECKPOINTS = 20  # times a training is looked at
+LEAST_WINDOWS = 20
+RESUME_EVERY = 30.0  # seconds between two savings of the training state
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """How to fit.
+
+    Attributes:
+        preset: name of the recipe, ``default`` or ``paper``.
+        seconds: time for the training; None where ``steps`` says.
+        steps: number of steps; the same seed then gives the same weights to the bit on a CPU.
+        seed: of everything random.
+        resume_file: where the training state is kept, and read from with ``resume``.
+        resume: go on from that state.
+        loss_curve: where the picture of the losses is saved.
+    """
+
+    preset: str = "default"
+    seconds: float | None = 600.0
+    steps: int | None = None
+    seed: int = 0
+    resume_file: Path | None = None
+    resume: bool = False
+    loss_curve: Path | None = None
+
+
+def fit_scene(
+    footage: Footage,
+    options: FitOptions,
+    *,
+    start: SceneModel | None = None,
+    runtime: Runtime | None = None,
+    progress: Callable[[LearnProgress], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> SceneModel:
+    """Fit a model of one camera.
+
+    Args:
+        footage: normal footage of the camera.
+        options: recipe and budget.
+        start: the base model; its weights are the start of the default recipe and its knowledge fills what the
+            footage is too short for.
+        runtime: device and precision; chosen for this machine by default.
+        progress: told how far it is.
+        stop: asked at every step; True ends the training there, the model is made from what was learned.
+
+    Raises:
+        InputError: the footage is too short.
+        ModelError: the training state to resume does not fit.
+        UsageError: no such preset.
+    """
+    runtime = runtime if runtime is not None else choose_runtime()
+    settings = recipe(options.preset)
+    budget = Budget(time.monotonic(), options.seconds or float("inf"), stop, progress)
+    progress(LearnProgress("reading", 0.0))
+    measure = read_measure(footage)
+    windows = choose_windows(measure, mode=settings.mode)
+    bank = read_bank(footage, windows)
+    if len(bank) < LEAST_WINDOWS:
+        raise InputError(f"only {len(bank)} windows of normal footage; fit wants at least {LEAST_WINDOWS}: give more")
+    body, step = scale_at(measure, windows)
+    scale = SceneScale(body, step)
+    cut = max(1, round(len(bank) * (1 - HELD_OUT)))
+    learned, held_out = bank.part(0, cut), bank.part(cut, len(bank))
+    same = start is not None and start.detector.settings.inpainter == settings.inpainter
+    same = same and start is not None and start.detector.settings.detector == settings.detector
+    weights = start.detector.state() if start is not None and same else None
+    trainer = AvidTrainer(
+        settings,
+        [TrainingScene(learned, scale)],
+        seed=options.seed,
+        start=weights,
+        reduced_precision=runtime.precision == torch.bfloat16,
+        device=str(runtime.device),
+    )
+    blur = settings.blur * body
+    training = _Training(trainer, settings, held_out, scale, blur, runtime, options)
+    best = training.run(progress, stop)
+    detector = Avid(settings, best, blur=blur, runtime=runtime)
+    known = (
+        start.knowledge
+        if start is not None and options.preset == "default"
+        else Knowledge(Fusion(), 0.2, {decision: TailPrior() for decision in DECISIONS}, {}, None)
+    )
+    progress(LearnProgress("calibrating", 1.0))
+    knowledge = calibrate_scene(held_out, detector, known, replace(budget, seconds=float("inf")), places_from=bank)
+    header = ModelHeader(
+        detector=Avid.name,
+        detector_settings={**settings.to_json(), "blur_pixels": blur},
+        preprocessing=preprocessing_json(windows),
+        calibration={**knowledge.to_json(), "body": body, "step": step, "precision": str(runtime.precision)},
+        versions=current_versions(),
+        trained_on={
+            "footage_seconds": round(bank.seconds, 3),
+            "windows": len(bank),
+            "pictures": len(bank.pictures),
+            "started_from": start.header.trained_on if start is not None and weights is not None else {},
+        },
+        training={
+            "preset": options.preset,
+            "steps": trainer.steps,
+            "best_step": training.best_step,
+            "seed": options.seed,
+            "checkpoints": training.checkpoints,
+        },
+    )
+    return SceneModel(detector, windows, knowledge, header, "fitted")
+
+
+class _Training:
+    """One training run: steps, checkpoints on held-out footage, resumable state, the loss curve."""
+
+    def __init__(
+        self,
+        trainer: AvidTrainer,
+        settings: AvidSettings,
+        held_out: WindowBank,
+        scale: SceneScale,
+        blur: float,
+        runtime: Runtime,
+        options: FitOptions,
+    ) -> None:
+        self.trainer = trainer
+        self.settings = settings
+        self.held_out = held_out
+        self.scale = scale
+        self.blur = blur
+        self.runtime = runtime
+        self.options = options
+        self.losses: list[tuple[float, float, float, float]] = []
+        self.checkpoints: list[list[float]] = []
+        self.best_step = 0
+        self._best: dict[str, torch.Tensor] = trainer.weights()
+        self._best_figure = -np.inf
+        self._spent = 0.0
+
+    def run(self, progress: Callable[[LearnProgress], None], stop: Callable[[], bool]) -> dict[str, torch.Tensor]:
+        """Train to the end of the budget; the weights of the best checkpoint."""
+        if self.options.resume:
+            self._resume()
+        started = time.monotonic() - self._spent
+        next_look, saved = self._share(started), time.monotonic()
+        while (share := self._share(started)) < 1 and not stop():
+            if share >= next_look:
+                self._look()
+                next_look = share + 1 / CHECKPOINTS
+            losses = self.trainer.step(share)
+            self._note(losses)
+            progress(LearnProgress("training", share, f"step {self.trainer.steps}, loss {losses.reconstruction:.4f}"))
+            if time.monotonic() - saved > RESUME_EVERY:
+                self._spent = time.monotonic() - started
+                self._save()
+                saved = time.monotonic()
+        self._look()
+        self._spent = time.monotonic() - started
+        if stop():
+            self._save()
+        elif self.options.resume_file is not None:
+            self.options.resume_file.unlink(missing_ok=True)
+        if self.options.loss_curve is not None:
+            save_loss_curve(self.options.loss_curve, self.losses, self.checkpoints, self.best_step)
+        return self._best
+
+    def _share(self, started: float) -> float:
+        if self.options.steps is not None:
+            return self.trainer.steps / self.options.steps
+        return (time.monotonic() - started) / max(self.options.seconds or 1e-9, 1e-9)
+
+    def _look(self) -> None:
+        """Judge the present weights on held-out normal footage and keep them where they are the best so far."""
+        weights = self.trainer.weights()
+        detector = Avid(self.settings, weights, blur=self.blur, runtime=self.runtime)
+        if self.settings.training.simulated_weight:
+            figure = validate(detector, self.held_out, self.scale, self.options.seed)
+        else:
+            # The paper's stopping rule: the smallest reconstruction error on held-out normal windows.
+            figure = -held_out_residual(detector, self.held_out, self.options.seed)
+        self.checkpoints.append([float(self.trainer.steps), float(figure)])
+        if figure >= self._best_figure and self.trainer.steps > 0:
+            self._best, self._best_figure, self.best_step = weights, figure, self.trainer.steps
+
+    def _note(self, losses: StepLosses) -> None:
+        self.losses.append((losses.simulated, losses.inpainted, losses.reconstruction, losses.adversarial))
+
+    def _save(self) -> None:
+        path = self.options.resume_file
+        if path is None:
+            return
+        state: dict[str, Any] = {
+            "trainer": self.trainer.state(),
+            "losses": self.losses,
+            "checkpoints": self.checkpoints,
+            "best": self._best,
+            "best_figure": float(self._best_figure),
+            "best_step": self.best_step,
+            "spent": self._spent,
+            "preset": self.options.preset,
+        }
+        part = path.with_name(path.name + ".part")
+        torch.save(state, part)
+        part.replace(path)
+
+    def _resume(self) -> None:
+        path = self.options.resume_file
+        if path is None or not path.exists():
+            raise ModelError(f"{path}: no interrupted training to resume; leave --resume out to begin anew")
+        try:
+            state = torch.load(path, weights_only=True)
+            preset = state["preset"]
+            if preset == self.options.preset:
+                self.trainer.restore(state["trainer"])
+                self.losses, self.checkpoints = list(state["losses"]), list(state["checkpoints"])
+                self._best, self._best_figure = state["best"], state["best_figure"]
+                self.best_step, self._spent = state["best_step"], state["spent"]
+        except Exception as error:
+            raise ModelError(f"{path}: the training state is damaged or does not fit; begin anew") from error
+        if preset != self.options.preset:
+            raise ModelError(f"{path}: was trained with --preset {preset}; resume with the same")
