@@ -39,6 +39,7 @@ class TrainingSettings:
         adversarial_every: steps between two that hold the adversarial terms (they double a step's cost).
         simulated_weight: weight of simulated irregularities in D's loss; 0 trains D on real against inpainted alone.
         irregular_share: share of D's crops that hold a simulated irregularity.
+        rendered_share: share of batches of a rendered scene that show its own irregularities instead.
         average_decay: of the running average of the weights that is used afterwards; 0 uses the last step's.
         history: inpainted crops remembered for D (SimGAN's buffer); 0 for none.
     """
@@ -59,6 +60,7 @@ class TrainingSettings:
     adversarial_every: int = 4
     simulated_weight: float = 1.0
     irregular_share: float = 0.5
+    rendered_share: float = 0.5
     average_decay: float = 0.995
     history: int = 256
 

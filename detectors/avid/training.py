@@ -18,12 +18,15 @@ from torch.nn import functional
 from detectors.avid.detector import DetectorNetwork
 from detectors.avid.inpainter import Inpainter
 from detectors.avid.losses import AdversarialLoss, FakeHistory, WeightAverage, reconstruction_loss
+from detectors.avid.rendered import RenderedTruth, rendered_crops
 from detectors.avid.simulate import SceneScale, SimulatedBatch, augment, simulate
 from detectors.bank import WindowBank, draw_crops, pairs_to_channels
 from preprocess.pictures import GREY_LEVELS_PER_UNIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from detectors.avid.settings import AvidSettings
 
@@ -33,10 +36,17 @@ GRADIENT_BOUND = 5.0
 
 @dataclass(frozen=True, slots=True)
 class TrainingScene:
-    """One scene to learn from: its windows and how large and fast normal things are in them."""
+    """One scene to learn from.
+
+    Attributes:
+        bank: normal windows.
+        scale: how large and fast normal things are in them.
+        rendered: windows with known irregularities, where the scene was rendered.
+    """
 
     bank: WindowBank
     scale: SceneScale
+    rendered: RenderedTruth | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,7 @@ class AvidTrainer:
         self.averages = (WeightAverage(self.inpainter, decay), WeightAverage(self.detector, decay)) if decay else None
         self.reduced_precision = reduced_precision
         self.steps = 0
+        self._rows: dict[int, NDArray[np.int64]] = {}
 
     def step(self, progress: float) -> StepLosses:
         """One step of D and one of I.
@@ -183,9 +194,13 @@ class AvidTrainer:
         for count in self._parts(recipe.batch):
             scene = self._scene()
             size = min(recipe.detector_crop, *scene.bank.pictures.shape[1:]) // CROP_MULTIPLE * CROP_MULTIPLE
-            parts.append(
-                simulate(scene.bank, scene.scale, count, size, self.random, irregular_share=recipe.irregular_share)
-            )
+            rows = self._irregular_rows(scene)
+            if scene.rendered is not None and len(rows) and self.random.random() < recipe.rendered_share:
+                parts.append(rendered_crops(scene.rendered, rows, count, size, self.random))
+            else:
+                parts.append(
+                    simulate(scene.bank, scene.scale, count, size, self.random, irregular_share=recipe.irregular_share)
+                )
         smallest = min(part.pictures.shape[-1] for part in parts)
         pictures = torch.cat([part.pictures[..., :smallest, :smallest] for part in parts])
         covered = torch.cat([part.covered[..., :smallest, :smallest] for part in parts])
@@ -193,6 +208,14 @@ class AvidTrainer:
             pictures, covered = pictures.flip(-1), covered.flip(-1)
         kinds = np.concatenate([part.kinds for part in parts])
         return SimulatedBatch(augment(pictures, self.random), covered, kinds)
+
+    def _irregular_rows(self, scene: TrainingScene) -> NDArray[np.int64]:
+        if scene.rendered is None:
+            return np.empty(0, np.int64)
+        key = id(scene)
+        if key not in self._rows:
+            self._rows[key] = scene.rendered.irregular_rows()
+        return self._rows[key]
 
     def _noise(self, shape: torch.Size) -> torch.Tensor:
         deviation = self.settings.training.noise / GREY_LEVELS_PER_UNIT
