@@ -16,9 +16,9 @@ Bag = Literal["none", "backpack", "shoulder"]
 _SKIN: tuple[Colour, ...] = ((150, 178, 215), (122, 152, 198), (92, 122, 172), (62, 86, 128), (46, 62, 92))
 _HAIR: tuple[Colour, ...] = ((26, 28, 32), (36, 48, 66), (54, 78, 104), (84, 120, 150), (150, 152, 152))
 _CLOTH: tuple[Colour, ...] = (
-    (42, 40, 40), (60, 58, 56), (92, 88, 84), (140, 136, 132), (198, 198, 194), (216, 220, 222), (120, 74, 42),
-    (96, 58, 40), (150, 112, 74), (60, 64, 150), (48, 44, 108), (70, 112, 60), (64, 96, 120), (120, 160, 190),
-    (66, 132, 196), (150, 96, 140),
+    (38, 36, 36), (46, 44, 44), (58, 54, 50), (60, 58, 56), (84, 70, 58), (92, 88, 84), (112, 108, 104), (140, 136, 132),
+    (188, 188, 184), (212, 216, 218), (104, 72, 50), (84, 58, 46), (134, 106, 78), (62, 60, 120), (52, 48, 92),
+    (72, 96, 70), (70, 92, 110), (118, 146, 168), (84, 118, 150), (128, 100, 122),
 )  # fmt: skip
 _LEGS: tuple[Colour, ...] = (
     (36, 34, 34), (52, 50, 50), (86, 64, 48), (112, 84, 62), (70, 58, 50), (92, 104, 116), (130, 148, 160), (60, 62, 62)
@@ -65,11 +65,11 @@ def _cloth(rng: np.random.Generator) -> Field:
     texture = 1 + folds
     upper = slice(9, 25)
     style = rng.random()
-    if style < 0.15:
-        texture[upper] *= (1 + rng.uniform(0.12, 0.3) * np.sign(np.sin(np.arange(16) * rng.uniform(1.2, 2.2))))[:, None]
+    if style < 0.07:
+        texture[upper] *= (1 + rng.uniform(0.08, 0.2) * np.sign(np.sin(np.arange(16) * rng.uniform(1.2, 2.2))))[:, None]
+    elif style < 0.12:
+        texture[upper] *= (1 + 0.08 * np.sign(np.sin(np.arange(16) * 1.7))[:, None] * np.sign(np.sin(np.arange(24) * 1.7)))
     elif style < 0.25:
-        texture[upper] *= (1 + 0.12 * np.sign(np.sin(np.arange(16) * 1.7))[:, None] * np.sign(np.sin(np.arange(24) * 1.7)))
-    elif style < 0.35:
         texture[16:25] *= np.float32(rng.uniform(0.6, 0.85))
     side = np.linspace(-1, 1, 24) * rng.choice([-1.0, 1.0]) * rng.uniform(0.03, 0.12)
     texture *= 1 + side[None, :]

@@ -229,8 +229,8 @@ class Crowd:
         for index, walker in enumerate(walkers):
             if walker.flee is not None and now >= walker.flees_from:
                 wanted[index] = walker.flee * walker.speed
-                if walker.position[1] > self._layout.farthest - 1.0:
-                    wanted[index, 1] = min(0.0, wanted[index, 1])
+                if walker.position[1] > self._layout.farthest - 1.0 and walker.flee[1] > 0:
+                    wanted[index] = [math.copysign(walker.speed, walker.flee[0]), 0.0]
                 relax[index] = _FLEE_RELAX
                 continue
             if walker.along >= walker.pause_at and walker.pause > 0:
@@ -312,4 +312,4 @@ def _visible(layout: Layout, places: Array, margin: float = 0.0) -> Array:
     tall = camera.focal * 1.8 / pixels[:, 2] if margin else 0.0
     inside = (pixels[:, 0] > -room) & (pixels[:, 0] < camera.width + room)
     inside &= (pixels[:, 1] > -room) & (pixels[:, 1] < camera.height + room + tall)
-    return np.asarray(inside & (places[:, 1] > 0) & (places[:, 1] < layout.farthest + 1.5))
+    return np.asarray(inside & (places[:, 1] > 0) & ~layout.behind_walls(places))

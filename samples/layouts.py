@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from samples.camera import Array, Camera
 from samples.ground import Stuff, Zone
@@ -95,6 +96,21 @@ class Layout:
     farthest: float = 80.0
     sky: Colour = (205.0, 196.0, 186.0)
     gathering: float = 0.1
+
+    def behind_walls(self, places: Array) -> NDArray[np.bool_]:
+        """Which ground points ``(K, 2)`` lie behind a wall as seen from the camera: ``(K,)``."""
+        hidden = np.zeros(len(places), dtype=np.bool_)
+        for prop in self.props:
+            if not isinstance(prop, Wall):
+                continue
+            (x0, y0), (x1, y1) = prop.ends
+            side = (x1 - x0) * (places[:, 1] - y0) - (y1 - y0) * (places[:, 0] - x0)
+            mine = (y1 - y0) * x0 - (x1 - x0) * y0
+            # Seen from the camera the point lies between the wall's ends where it is on the inner side of both sights.
+            left = x0 * places[:, 1] - y0 * places[:, 0]
+            right = x1 * places[:, 1] - y1 * places[:, 0]
+            hidden |= (side * mine < 0) & (left * right <= 0)
+        return hidden
 
 
 def colour_near(rng: np.random.Generator, colour: Colour, spread: float = 0.12) -> Colour:

@@ -21,7 +21,7 @@ from samples.layouts import (
     whole_ground,
 )
 from samples.props import bench, box, parked_car
-from samples.routes import route
+from samples.routes import Route, route
 
 Rng = np.random.Generator
 Size = tuple[int, int]
@@ -53,6 +53,11 @@ def _trim(camera: Camera, line: Array, beyond: float = 3.0) -> Array:
     near = camera.ground_row(camera.height + 0.0)
     kept = fine[(np.abs(fine[:, 0]) < width + beyond) & (fine[:, 1] > near - 2.0)]
     return kept if len(kept) >= 2 else fine
+
+
+def _below(camera: Camera) -> float:
+    """A distance so near that whoever stands there is not in the picture, not even with the head."""
+    return camera.ground_row(camera.height - 1.0) * (1 - 2.0 / camera.altitude) - 0.6
 
 
 def _skyline(layout: Layout, rng: Rng, y: float, angle: float = 0.0) -> None:
@@ -90,14 +95,14 @@ def walkway(rng: Rng, size: Size) -> Layout:
         turn = camera.half_width(middle) * rng.uniform(-0.5, 0.5)
         join = np.array([turn, middle + turn * math.tan(angle)])
         side = 1.0 if rng.random() < 0.5 else -1.0
-        end = np.array([side * camera.half_width(layout.farthest) * 0.8, layout.farthest + 6])
+        end = np.array([side * camera.half_width(layout.farthest) * 0.8, layout.farthest + 7])
         branch = np.array([join, join + [0.5 * side, 3.5], (join + end) / 2 + [-side * 1.5, 1.0], end])
     else:
         near, far = camera.ground_row(size[1] - 1.0), layout.farthest
         lean = rng.uniform(-0.35, 0.35)
         main = np.array(
             [
-                [lean * camera.half_width(near), near - 3],
+                [lean * camera.half_width(near), _below(camera)],
                 [-0.3 * lean * camera.half_width(near), near * 1.6],
                 [lean * 4, (near + far) / 2],
                 [-lean * camera.half_width(far), far + 8],
@@ -122,18 +127,25 @@ def walkway(rng: Rng, size: Size) -> Layout:
     else:
         layout.routes += [main_route, branch_route]
     _green(layout, rng, [main_route.points, branch_route.points], main_route.width)
-    _skyline(layout, rng, layout.farthest + rng.uniform(8, 14))
-    middle = camera.ground_row(0.6 * size[1])
-    for side in (-1.0, 1.0):
-        start = [side * (camera.half_width(middle) + 3), middle + (5.5 if across else -1.5)]
-        near_edge = camera.ground_row(0.99 * size[1])
-        end = [-side * camera.half_width(near_edge) * 0.6, near_edge - 2.5]
-        layout.off_limits.append(route([start, [side * 2.0, middle + 1.0], end], 1.0))
-        beyond = camera.ground_row(0.46 * size[1])
-        layout.off_limits.append(
-            route([[side * (camera.half_width(beyond) + 2), beyond], [-side * (camera.half_width(beyond) + 2), beyond]], 1)
-        )
+    _skyline(layout, rng, layout.farthest + 4.0)
+    _lawn_ways(layout, main_route, across=across)
     return layout
+
+
+def _lawn_ways(layout: Layout, main: Route, *, across: bool) -> None:
+    """Ways over the lawn: beside a path that crosses the picture, or right across one that leads away."""
+    camera = layout.camera
+    clear = [(x, y, radius + 0.4) for x, y, radius in layout.obstacles]
+    if across:
+        beyond = strip(main.points, 2 * (main.width / 2 + 2.0))
+        count = len(main.points)
+        layout.off_limits += [route(side[::8], 1.0, around=clear) for side in (beyond[:count], beyond[count:])]
+    for share in (0.55, 0.7, 0.85):
+        y = camera.ground_row(share * camera.height)
+        reach = camera.half_width(y) + 2.5
+        tilt = 0.12 * reach
+        corners = [(-reach, y + tilt), (0.0, y), (reach, y + tilt)]
+        layout.off_limits.append(route(corners, 1.0, around=clear))
 
 
 def _green(layout: Layout, rng: Rng, paths: list[Array], width: float) -> None:
@@ -199,8 +211,8 @@ def plaza(rng: Rng, size: Size) -> Layout:
     for share in (0.85, 0.6, 0.42):
         y = camera.ground_row(share * size[1])
         gates += [(side * (camera.half_width(y) + 2.0), y) for side in (-1.0, 1.0)]
-    gates += [(rng.uniform(-0.7, 0.7) * camera.half_width(near), near - 2.0) for _ in range(2)]
-    gates += [(rng.uniform(-0.7, 0.7) * camera.half_width(far), far + 2.5) for _ in range(2)]
+    gates += [(rng.uniform(-0.7, 0.7) * camera.half_width(near), _below(camera)) for _ in range(2)]
+    gates += [(rng.uniform(-0.7, 0.7) * camera.half_width(far), far + 4.0) for _ in range(2)]
     for index, start in enumerate(gates):
         for end in gates[index + 1 :]:
             if abs(start[0] - end[0]) + abs(start[1] - end[1]) < 9 or start[0] == end[0]:
@@ -281,7 +293,9 @@ def street(rng: Rng, size: Size) -> Layout:
             x, y = float(place[0]), float(place[1])
             paint = colour_near(rng, (96.0, 92.0, 90.0), 0.8)
             layout.props.append(Furniture(x, y, tuple(parked_car(x, y, angle, paint))))
-            layout.obstacles.append((x, y, 2.2))
+            layout.obstacles += [
+                (x + side * math.cos(angle), y + side * math.sin(angle), 0.95) for side in (-1.2, 0.0, 1.2)
+            ]
     for along in np.arange(-24, 30, rng.uniform(9, 13)):
         place = np.array([0, kerb + road + 0.7]) + ahead * along
         layout.props.append(Post(float(place[0]), float(place[1]), 5.5, 0.08, (66, 68, 70), lamp=True))
@@ -342,7 +356,7 @@ def hall(rng: Rng, size: Size) -> Layout:
     layout.obstacles.append((kiosk_x, kiosk_y, 1.7))
     gates = [(s * (camera.half_width(camera.ground_row(v * size[1])) + 1.5), camera.ground_row(v * size[1]))
              for v in (0.9, 0.7, 0.52) for s in (-1.0, 1.0)]
-    gates += [(rng.uniform(-0.8, 0.8) * camera.half_width(near), near - 1.5) for _ in range(2)]
+    gates += [(rng.uniform(-0.8, 0.8) * camera.half_width(near), _below(camera)) for _ in range(2)]
     gates += [(s * 0.35 * camera.half_width(far), far + 1.5) for s in (-1.0, 1.0)]
     for index, start in enumerate(gates):
         for end in gates[index + 1 :]:
@@ -387,7 +401,7 @@ def carpark(rng: Rng, size: Size) -> Layout:
                 layout.props.append(Furniture(x, y, tuple(parked_car(x, y, turn, paint, rng.uniform(0.92, 1.08)))))
                 layout.obstacles.append((x, y, 1.4))
                 cars += 1
-    path_far = np.array([0, far + 3]) + ahead * gap
+    path_far = np.array([0, far + 7]) + ahead * gap
     meet = np.array([0, foot_q]) + ahead * gap
     crossing = strip(np.array([meet, path_far]), 1.8)
     layout.zones.append(ground_zone(crossing, "paint", (150, 160, 150), strength=0.5))

@@ -29,6 +29,8 @@ _SPEEDS: Final[dict[Kind, tuple[float, float]]] = {
 }
 _LENGTHS: Final = (2.5, 8.0)
 _LEAST_HEIGHT: Final = 22.0
+_OFF: Final = 0.4
+"""Metres beyond a route's edge from which on a walker counts as off the path."""
 _PAINTS: Final[tuple[Colour, ...]] = (
     (40, 40, 160),
     (150, 90, 40),
@@ -79,7 +81,7 @@ def _view(layout: Layout, points: Array) -> _View:
     heads = camera.project(np.concatenate([points, np.full((len(points), 1), 1.8)], axis=1))
     tall = (feet[:, 1] - heads[:, 1]) * 360 / camera.height
     room = 0.6 * camera.focal / feet[:, 2]
-    behind = (points[:, 1] > layout.farthest + 1.5) | (points[:, 1] < 0.5)
+    behind = layout.behind_walls(points) | (points[:, 1] < 0.5)
     seen = (feet[:, 0] > -room) & (feet[:, 0] < camera.width + room) & (heads[:, 1] < camera.height) & ~behind
     whole = seen & (feet[:, 0] > room) & (feet[:, 0] < camera.width - room) & (feet[:, 1] < camera.height)
     return _View(seen, whole & (heads[:, 1] > 0), tall)
@@ -115,7 +117,9 @@ def _choose_way(cast: Cast) -> tuple[Route, float, int]:
             if low > high:
                 low = high = fast if low > fast else slow
             good = float((view.whole[part] & (view.tall[part] >= _LEAST_HEIGHT)).mean())
-            score = good - misfit + 0.25 * cast.rng.random() + 0.1 * min(way.width / 3, 1.0)
+            if kind == "off_path":
+                good *= float((_clearance(cast.layout, way.points[part]) > _OFF).mean())
+            score = good - misfit + 0.25 * cast.rng.random() + 0.15 * min(way.width / 3, 1.0) + 0.15 * min(float(np.median(view.tall[part])) / 60, 1.0)
             choices.append((score, way, float(cast.rng.uniform(low, high)), first))
     if not choices:
         raise SceneError(f"event {kind}: no way in the layout {cast.layout.name} shows it; try another layout")
@@ -156,19 +160,24 @@ def pass_by(cast: Cast) -> Track:
     elif kind == "cart":
         riders = (rider, choose_appearance(rng)) if rng.random() < 0.6 else (rider,)
         figure = Cart(riders, cast.paint())
-    span = TruthSpan(cast.event, kind, cast.plan.start - 1.0, end)
+    span = TruthSpan(cast.event, kind, float(times[0]), end)
     if kind == "off_path":
         span = TruthSpan(cast.event, kind, *_off_the_path(cast.layout, places, times))
     return Track(cast.number, figure, float(times[0]), states, span)
 
 
-def _off_the_path(layout: Layout, places: Array, times: Array) -> tuple[float, float]:
-    """First and last time at which somebody is off every route."""
+def _clearance(layout: Layout, places: Array) -> Array:
+    """Metres from places ``(T, 2)`` to the nearest edge of a route; negative on one."""
     free = np.full(len(places), np.inf)
     for way in layout.routes:
         away = np.linalg.norm(places[:, None] - way.points[None, ::2], axis=2).min(axis=1)
         free = np.minimum(free, away - way.width / 2)
-    off = np.flatnonzero(free > 0.4)
+    return free
+
+
+def _off_the_path(layout: Layout, places: Array, times: Array) -> tuple[float, float]:
+    """First and last time at which somebody is off every route."""
+    off = np.flatnonzero(_clearance(layout, places) > _OFF)
     if not len(off):
         return float(times[0]), float(times[-1])
     return float(times[off[0]]), float(times[off[-1]])
@@ -233,9 +242,9 @@ def throw(cast: Cast) -> list[Track]:
     states[:, ARM_ANGLE] = angle
     states[:, STOOP] = np.interp(swing, [0.0, windup, release, 1.2], [0, -0.15, 0.3, 0])
     here = _along(way, np.array([spot * SPACING]))[0]
-    room = camera.half_width(float(here[1]))
     aim = -1.0 if here[0] > 0 else 1.0
-    far = float(np.clip(room * 0.75, 3.0, 6.5)) * rng.uniform(0.8, 1.1)
+    room = camera.half_width(float(here[1])) - aim * float(here[0])
+    far = float(np.clip((room - 1.0) / _REACH, 2.0, 6.0)) * rng.uniform(0.85, 1.0)
     direction = np.array([aim, rng.uniform(-0.15, 0.25)])
     _face(states, times, (start - 0.4, start + 2.2), math.atan2(direction[1], direction[0]))
     shapes: tuple[str, ...] = ("ball", "ball", "box", "bag")
@@ -253,6 +262,8 @@ def throw(cast: Cast) -> list[Track]:
 
 _HOPS: Final = (1.2, 0.6, 0.3)
 _ROLL: Final = 0.7
+_REACH: Final = 1.52
+"""How far the thing comes in all, against the way to its first bounce."""
 _FLIGHT_LENGTH: Final = sum(_HOPS) + _ROLL
 
 
@@ -283,9 +294,9 @@ def _flight(carrier: Array, times: Array, release: float, throw_by: Array, durat
     hand = out[gone].copy()
     elapsed = clock[gone:] - clock[gone]
     edges = np.concatenate([[0.0], np.cumsum(_HOPS), [_FLIGHT_LENGTH]])
-    share = np.interp(elapsed, edges, [0.0, 1.0, 1.28, 1.38, 1.52])
+    share = np.interp(elapsed, edges, [0.0, 1.0, 1.28, 1.38, _REACH])
     roll = np.clip((elapsed - edges[3]) / _ROLL, 0, 1)
-    share = np.where(elapsed > edges[3], 1.38 + 0.14 * (1 - (1 - roll) ** 2), share)
+    share = np.where(elapsed > edges[3], 1.38 + (_REACH - 1.38) * (1 - (1 - roll) ** 2), share)
     out[gone:, X] = hand[X] + throw_by[0] * share
     out[gone:, Y] = hand[Y] + throw_by[1] * share
     height = np.zeros(len(elapsed))
@@ -295,7 +306,7 @@ def _flight(carrier: Array, times: Array, release: float, throw_by: Array, durat
         fall = hand[Z] * (1 - t / length) if number == 0 else 0.0
         height = np.where(inside, fall + 4.9 * t * (length - t), height)
     out[gone:, Z] = height
-    out[gone:, PHASE] = share / 1.52
+    out[gone:, PHASE] = share / _REACH
     out[gone:, HEADING] = math.atan2(throw_by[1], throw_by[0])
     return out
 
