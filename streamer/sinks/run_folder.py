@@ -121,6 +121,17 @@ class RunFolder:
         elif self.path.exists() or self.path.is_symlink():
             raise OutputError(f"{self.path}: is not a folder; move it away, or choose another folder with -o")
 
+    def reserve(self, *, force: bool = False) -> None:
+        """Make the folder where there is none, so that what follows cannot be in vain; results in it stay.
+
+        Raises:
+            OutputError: see :meth:`check`; or the folder cannot be made.
+        """
+        with told_as_output_errors(self.path):
+            self.check(force=force)
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.snapshots.mkdir(exist_ok=True)
+
     def create(self, *, force: bool = False) -> None:
         """Make the folder, empty of results.
 
@@ -129,12 +140,9 @@ class RunFolder:
         Raises:
             OutputError: see :meth:`check`; or the folder cannot be made.
         """
-        with told_as_output_errors(self.path):
-            self.check(force=force)
-            self.path.mkdir(parents=True, exist_ok=True)
-            if force:
-                self._clear()
-            self.snapshots.mkdir(exist_ok=True)
+        self.reserve(force=force)
+        if force:
+            self.clear()
 
     def discard_if_empty(self) -> None:
         """Take the folder away again where the run came to nothing."""
@@ -150,12 +158,27 @@ class RunFolder:
             found["snapshots"] = f"{SNAPSHOTS}/"
         return {**found, "summary": SUMMARY}
 
-    def _clear(self) -> None:
-        for file in OWN_FILES:
-            (self.path / file).unlink(missing_ok=True)
-            temporary(self.path / file).unlink(missing_ok=True)
+    def clear(self) -> None:
+        """Delete results of an earlier run, and nothing else that lies in the folder.
+
+        Raises:
+            OutputError: they cannot be deleted.
+        """
+        with told_as_output_errors(self.path):
+            for file in OWN_FILES:
+                (self.path / file).unlink(missing_ok=True)
+                temporary(self.path / file).unlink(missing_ok=True)
+        self.clear_snapshots()
+
+    def clear_snapshots(self) -> None:
+        """Delete the events' peak pictures, and nothing else.
+
+        Raises:
+            OutputError: they cannot be deleted.
+        """
         ours = re.compile(rf"{re.escape(self.name)}--?\d+(-\d+)?\.jpg")
-        if self.snapshots.is_dir():
-            for picture in self.snapshots.iterdir():
-                if ours.fullmatch(picture.name):
-                    picture.unlink()
+        with told_as_output_errors(self.snapshots):
+            if self.snapshots.is_dir():
+                for picture in self.snapshots.iterdir():
+                    if ours.fullmatch(picture.name):
+                        picture.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from preprocess.errors import UsageError
@@ -39,15 +40,28 @@ def open_source(uri: str | Path, *, name: str | None = None, frame_rate: Fractio
     shown = without_password(text)
     rate = _rate(frame_rate)
     device = device_path(text)
+    name = name or source_name(uri)
     if device is not None:
-        return Camera(device, uri=shown, name=name or name_of(device), frame_rate=rate)
+        return Camera(device, uri=shown, name=name, frame_rate=rate)
     scheme = scheme_of(text)
     if scheme not in {None, "file"}:
         raise UsageError(f"{shown}: {scheme}:// inputs are not supported; give {SUPPORTED}")
     path = path_of(text)
     if path.is_dir():
-        return PictureFolder(path, uri=shown, name=name or name_of(path.resolve(), is_folder=True), frame_rate=rate)
-    return Recording(path, uri=shown, name=name or name_of(path), frame_rate=rate)
+        return PictureFolder(path, uri=shown, name=name, frame_rate=rate)
+    return Recording(path, uri=shown, name=name, frame_rate=rate)
+
+
+def source_name(uri: str | Path) -> str:
+    """What an input will be called, without opening it: the name of its file, folder or device."""
+    text = str(uri)
+    device = device_path(text)
+    if device is not None:
+        return name_of(device)
+    if scheme_of(text) not in {None, "file"}:
+        return name_of(PurePath(without_password(text)))
+    path = path_of(text)
+    return name_of(path.resolve(), is_folder=True) if path.is_dir() else name_of(path)
 
 
 def _rate(frame_rate: Fraction | float | None) -> Fraction | None:
