@@ -262,15 +262,15 @@ def _move(donors: torch.Tensor, mattes: torch.Tensor, plan: _Plan, size: int) ->
 
 
 def augment(pictures: torch.Tensor, random: np.random.Generator) -> torch.Tensor:
-    """Flip left-right, vary contrast (0.8-1.25 per crop) and add a little sensor noise (0-2 grey levels).
+    """Vary contrast (0.8-1.25 per crop) and add a little sensor noise (0-2 grey levels).
+
+    Nothing is mirrored or moved here: the truth beside the pictures would no longer fit them.
 
     Args:
         pictures: ``(B, 6, S, S)`` grey levels.
         random: source of the draws.
     """
     count = len(pictures)
-    if random.random() < 0.5:
-        pictures = pictures.flip(-1)
     gain = torch.from_numpy(np.exp(random.uniform(np.log(0.8), np.log(1.25), count))).float()[:, None, None, None]
     noise = torch.from_numpy(random.uniform(0, 2.0, count)).float()[:, None, None, None]
     seed = torch.Generator().manual_seed(int(random.integers(2**62)))
