@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -16,10 +17,26 @@ if TYPE_CHECKING:
     from detectors.scene_model import SceneModel
     from preprocess.geometry import CellGrid, Size
     from preprocess.pictures import Footage, Window, WindowSettings
-    from streamer.settings import Decision, MachineSettings
+    from streamer.settings import Decision, FitSettings, MachineSettings
+
+OWN_PRESET = "default"
+"""The recipe that begins with the base model's weights; the paper's begins from nothing."""
 
 BATCH_ON_CPU = 8
 BATCH_ON_GPU = 32
+
+
+@dataclass(frozen=True, slots=True)
+class FitFiles:
+    """Files beside a model that is being fitted.
+
+    Attributes:
+        training: state of the training, for ``--resume``.
+        loss_curve: picture of the losses.
+    """
+
+    training: Path
+    loss_curve: Path
 
 
 class SourceScorer(Protocol):
@@ -94,8 +111,32 @@ class CameraModel(Protocol):
         ...
 
 
+class FittedModel(CameraModel, Protocol):
+    """A model that can be kept."""
+
+    def save(self, path: Path) -> None:
+        """Write the model file; raises OutputError."""
+        ...
+
+
+class Fitter(Protocol):
+    """What learns a camera properly."""
+
+    def fit(
+        self,
+        footage: Footage,
+        settings: FitSettings,
+        files: FitFiles,
+        *,
+        progress: Callable[[LearnProgress], None],
+        stop: Callable[[], bool],
+    ) -> FittedModel:
+        """Fit a model; raises InputError where the footage is too short, UsageError for an unknown preset."""
+        ...
+
+
 class Networks(Protocol):
-    """What makes models."""
+    """What makes models for watching."""
 
     @property
     def batch_size(self) -> int:
@@ -186,6 +227,33 @@ class TorchNetworks:
             progress=progress,
             stop=stop,
         )
+
+    def fit(
+        self,
+        footage: Footage,
+        settings: FitSettings,
+        files: FitFiles,
+        *,
+        progress: Callable[[LearnProgress], None],
+        stop: Callable[[], bool],
+    ) -> SceneModel:
+        """Learn a camera properly, from the base model on where the recipe allows it."""
+        runtime = self.runtime
+        from detectors.avid.settings import recipe  # noqa: PLC0415 - loads torch
+        from detectors.fitting import FitOptions, fit_scene  # noqa: PLC0415 - beside the above
+
+        recipe(settings.preset)  # refuses an unknown name before the footage is read
+        options = FitOptions(
+            preset=settings.preset,
+            seconds=settings.time_budget,
+            steps=settings.steps,
+            seed=settings.seed,
+            resume_file=files.training,
+            resume=settings.resume,
+            loss_curve=files.loss_curve,
+        )
+        start = self.base() if settings.preset == OWN_PRESET else None
+        return fit_scene(footage, options, start=start, runtime=runtime, progress=progress, stop=stop)
 
 
 def share_the_machine() -> None:
