@@ -64,9 +64,7 @@ REACH: dict[type, float] = {Appearance: 0.35, Cyclist: 0.9, Skater: 0.5, Cart: 1
 
 def _local(camera: Camera, state: Array, points: Array) -> Array:
     """Project points ``(K, 3)`` given as forward, left, up of a figure: ``(K, 3)`` u, v, depth."""
-    world = gait.to_world(
-        points[None], state[None, tracks.X], state[None, tracks.Y], state[None, tracks.HEADING]
-    )
+    world = gait.to_world(points[None], state[None, tracks.X], state[None, tracks.Y], state[None, tracks.HEADING])
     world[..., 2] += state[tracks.Z]
     return camera.project(world[0])
 
@@ -86,9 +84,7 @@ def _ring(camera: Camera, state: Array, centre: tuple[float, float, float], radi
 
 
 def _world(state: Array, joints: Array) -> Array:
-    return gait.to_world(
-        joints[None], state[None, tracks.X], state[None, tracks.Y], state[None, tracks.HEADING]
-    )
+    return gait.to_world(joints[None], state[None, tracks.X], state[None, tracks.Y], state[None, tracks.HEADING])
 
 
 def cyclist_joints(figure: Cyclist, state: Array) -> Array:
@@ -146,7 +142,9 @@ def _skater(camera: Camera, figure: Skater, state: Array) -> list[Patch]:
     return [*wheels, board, *people_patches(camera, skater_joints(figure, state), [figure.rider])[0]]
 
 
-def _prism(state: Array, profile: Sequence[tuple[float, float]], width: float, colour: Colour, left: float = 0) -> Solid:
+def _prism(
+    state: Array, profile: Sequence[tuple[float, float]], width: float, colour: Colour, left: float = 0
+) -> Solid:
     return Solid(
         float(state[tracks.X]),
         float(state[tracks.Y]),
@@ -197,7 +195,9 @@ def cart_solids(figure: Cart, state: Array) -> tuple[list[Solid], list[Solid]]:
 
 def _cart(camera: Camera, sun: Sun, figure: Cart, state: Array) -> list[Patch]:
     body, roof = cart_solids(figure, state)
-    poles = np.array([[[a, b, 0.5 if a < 0 else 0.95], [a * 0.9, b, 1.85]] for a in (-1.0, 0.95) for b in (-0.53, 0.53)])
+    poles = np.array(
+        [[[a, b, 0.5 if a < 0 else 0.95], [a * 0.9, b, 1.85]] for a in (-1.0, 0.95) for b in (-0.53, 0.53)]
+    )
     heading = state[tracks.HEADING]
     toward_left = -math.sin(heading) * state[tracks.X] + math.cos(heading) * state[tracks.Y] < 0
     near = [index for index in range(4) if (index % 2 == 1) == toward_left]
@@ -261,15 +261,15 @@ def shadow_outline(camera: Camera, sun: Sun, figure: Figure, state: Array) -> li
     """Polygons ``(K, 2)`` in pixels of a figure's shadow on the ground; for figures that are not on foot."""
     if isinstance(figure, Cart):
         body, roof = cart_solids(figure, state)
-        return [
-            hull(camera.project(sun.cast(solid.corners().reshape(-1, 3)))[:, :2]) for solid in (*body[2:], *roof)
-        ]
+        return [hull(camera.project(sun.cast(solid.corners().reshape(-1, 3)))[:, :2]) for solid in (*body[2:], *roof)]
     if isinstance(figure, Thing):
         reach = figure.size / 2
-        corners = np.array([[a, b, c] for a in (-reach, reach) for b in (-reach * 0.6, reach * 0.6) for c in (0, reach)])
-        world = gait.to_world(
-            corners[None], state[None, tracks.X], state[None, tracks.Y], state[None, tracks.HEADING]
-        )[0]
+        corners = np.array(
+            [[a, b, c] for a in (-reach, reach) for b in (-reach * 0.6, reach * 0.6) for c in (0, reach)]
+        )
+        world = gait.to_world(corners[None], state[None, tracks.X], state[None, tracks.Y], state[None, tracks.HEADING])[
+            0
+        ]
         world[:, 2] += state[tracks.Z]
         return [hull(camera.project(sun.cast(world))[:, :2])]
     return []

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from samples.drawing import Colour
 from samples.noise import Field, fractal
+
+if TYPE_CHECKING:
+    from samples.drawing import Colour
 
 Garment = Literal["trousers", "shorts", "skirt", "dress", "coat"]
 Bag = Literal["none", "backpack", "shoulder"]
@@ -16,8 +18,8 @@ Bag = Literal["none", "backpack", "shoulder"]
 _SKIN: tuple[Colour, ...] = ((150, 178, 215), (122, 152, 198), (92, 122, 172), (62, 86, 128), (46, 62, 92))
 _HAIR: tuple[Colour, ...] = ((26, 28, 32), (36, 48, 66), (54, 78, 104), (84, 120, 150), (150, 152, 152))
 _CLOTH: tuple[Colour, ...] = (
-    (38, 36, 36), (46, 44, 44), (58, 54, 50), (60, 58, 56), (84, 70, 58), (92, 88, 84), (112, 108, 104), (140, 136, 132),
-    (188, 188, 184), (212, 216, 218), (104, 72, 50), (84, 58, 46), (134, 106, 78), (62, 60, 120), (52, 48, 92),
+    (38, 36, 36), (46, 44, 44), (58, 54, 50), (60, 58, 56), (84, 70, 58), (92, 88, 84), (112, 108, 104),
+    (140, 136, 132), (188, 188, 184), (212, 216, 218), (104, 72, 50), (84, 58, 46), (134, 106, 78), (62, 60, 120), (52, 48, 92),
     (72, 96, 70), (70, 92, 110), (118, 146, 168), (84, 118, 150), (128, 100, 122),
 )  # fmt: skip
 _LEGS: tuple[Colour, ...] = (
@@ -36,6 +38,7 @@ class Appearance:
         garment: below the waist, or over it.
         long_sleeves: whether the lower arms are covered.
         bag: what is carried.
+        long_hair: whether it reaches the shoulders.
         texture: ``(48, 24)`` factors around 1, laid over the whole figure.
     """
 
@@ -50,6 +53,7 @@ class Appearance:
     garment: Garment
     long_sleeves: bool
     bag: Bag
+    long_hair: bool
     texture: Field = field(repr=False)
 
 
@@ -68,7 +72,9 @@ def _cloth(rng: np.random.Generator) -> Field:
     if style < 0.07:
         texture[upper] *= (1 + rng.uniform(0.08, 0.2) * np.sign(np.sin(np.arange(16) * rng.uniform(1.2, 2.2))))[:, None]
     elif style < 0.12:
-        texture[upper] *= (1 + 0.08 * np.sign(np.sin(np.arange(16) * 1.7))[:, None] * np.sign(np.sin(np.arange(24) * 1.7)))
+        texture[upper] *= 1 + 0.08 * np.sign(np.sin(np.arange(16) * 1.7))[:, None] * np.sign(
+            np.sin(np.arange(24) * 1.7)
+        )
     elif style < 0.25:
         texture[16:25] *= np.float32(rng.uniform(0.6, 0.85))
     side = np.linspace(-1, 1, 24) * rng.choice([-1.0, 1.0]) * rng.uniform(0.03, 0.12)
@@ -97,5 +103,6 @@ def choose_appearance(rng: np.random.Generator) -> Appearance:
         garment=garment,
         long_sleeves=garment == "coat" or rng.random() < 0.6,
         bag=bags[int(rng.choice(3, p=[0.62, 0.2, 0.18]))],
+        long_hair=rng.random() < 0.35,
         texture=_cloth(rng),
     )

@@ -118,7 +118,10 @@ def _shadows(layout: Layout) -> Field:
             aside = np.array([0.0, 1.0]) if abs(head[0] - foot[0]) > abs(head[1] - foot[1]) else np.array([1.0, 0.0])
             wide = np.stack([aside * camera.focal * radius / foot[2], aside * camera.focal * radius / head[2]])
             patches.append(
-                Patch(np.stack([foot[:2] - wide[0], head[:2] - wide[1], head[:2] + wide[1], foot[:2] + wide[0]]), (255,) * 3)
+                Patch(
+                    np.stack([foot[:2] - wide[0], head[:2] - wide[1], head[:2] + wide[1], foot[:2] + wide[0]]),
+                    (255,) * 3,
+                )
             )
         if isinstance(prop, Tree):
             turn = np.linspace(0, 2 * math.pi, 18, endpoint=False)
@@ -164,7 +167,6 @@ def build_backdrop(layout: Layout, rng: np.random.Generator, *, grey: bool) -> B
         grey: one plane of luma (C = 1) in place of blue, green, red (C = 3).
     """
     camera = layout.camera
-    size = (camera.width, camera.height)
     picture = paint_ground(camera, layout.base, layout.zones, rng)
     picture *= (1 - np.float32(layout.sun.strength) * _shadows(layout))[..., None]
     if layout.name == "hall":

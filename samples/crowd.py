@@ -260,25 +260,14 @@ class Crowd:
     def _pushes(self, places: Array, speeds: Array, now: float) -> Array:
         """Accelerations ``(N, 2)`` that keep people apart, judged by where they will be in half a second."""
         ahead = places + 0.5 * speeds
-        apart = ahead[:, None] - ahead[None, :]
-        far = np.hypot(apart[..., 0], apart[..., 1])
-        np.fill_diagonal(far, np.inf)
-        force = 2.2 * np.exp(np.minimum((_ROOM - far) / 0.22, 1.0)) * (far < 1.8)
-        total = (apart / np.maximum(far, 0.05)[..., None] * force[..., None]).sum(axis=1)
-        rounds = [
-            (track.at(now + 0.5)[[X, Y]], REACH[type(track.figure)])
-            for track in self._others
-            if track.start <= now <= track.end
-        ]
-        for place, reach in rounds:
-            away = ahead - place
-            near = np.hypot(away[:, 0], away[:, 1])
-            total += away / np.maximum(near, 0.05)[:, None] * (3.0 * np.exp(np.minimum((reach + 0.5 - near) / 0.3, 1.2)))[:, None]
+        total = _repulsion(ahead, ahead, np.full(len(ahead), _ROOM), 2.2, 0.22)
+        passing = [track for track in self._others if track.start <= now <= track.end]
+        if passing:
+            spots = np.array([track.at(now + 0.5)[[X, Y]] for track in passing])
+            reach = np.array([REACH[type(track.figure)] + 0.5 for track in passing])
+            total += _repulsion(ahead, spots, reach, 3.0, 0.3)
         if len(self._obstacles):
-            away = ahead[:, None] - self._obstacles[None, :, :2]
-            near = np.hypot(away[..., 0], away[..., 1])
-            force = 2.5 * np.exp(np.minimum((self._obstacles[None, :, 2] + 0.15 - near) / 0.18, 1.5))
-            total += (away / np.maximum(near, 0.05)[..., None] * (force * (near < self._obstacles[:, 2] + 1.2))[..., None]).sum(axis=1)
+            total += _repulsion(ahead, self._obstacles[:, :2], self._obstacles[:, 2] + 0.15, 2.5, 0.18)
         return total
 
     def _left(self, walker: _Walker) -> bool:
@@ -313,3 +302,19 @@ def _visible(layout: Layout, places: Array, margin: float = 0.0) -> Array:
     inside = (pixels[:, 0] > -room) & (pixels[:, 0] < camera.width + room)
     inside &= (pixels[:, 1] > -room) & (pixels[:, 1] < camera.height + room + tall)
     return np.asarray(inside & (places[:, 1] > 0) & ~layout.behind_walls(places))
+
+
+def _repulsion(places: Array, centres: Array, reach: Array, strength: float, softness: float) -> Array:
+    """Accelerations ``(N, 2)`` that push places away from centres.
+
+    Args:
+        places: ``(N, 2)`` metres.
+        centres: ``(M, 2)`` metres; a centre does not push the very place it lies on.
+        reach: ``(M,)`` metres at which the push has its full strength.
+        strength: of the push there, m/s².
+        softness: metres over which it falls to a third.
+    """
+    apart = places[:, None] - centres[None, :]
+    far = np.hypot(apart[..., 0], apart[..., 1])
+    force = strength * np.exp(np.minimum((reach - far) / softness, 1.2)) * (far < reach + 1.2) * (far > 0)
+    return np.asarray((apart / np.maximum(far, 0.05)[..., None] * force[..., None]).sum(axis=1), dtype=np.float64)

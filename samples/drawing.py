@@ -175,7 +175,8 @@ def capsules(start: NDArray[np.float64], end: NDArray[np.float64], radii: NDArra
     """Outlines of round-ended bars, many at a time.
 
     Args:
-        start, end: ``(..., 2)`` centres of the two ends in pixels.
+        start: ``(..., 2)`` centres of the first ends in pixels.
+        end: ``(..., 2)`` centres of the other ends.
         radii: ``(..., 2)`` radii at the start and at the end in pixels.
 
     Returns:

@@ -38,7 +38,7 @@ class Script:
 
 
 def draw_plans(settings: SceneSettings) -> tuple[EventPlan, ...]:
-    """A mixture of events by lot, one after the other, none in the learning part; the crowd scatters last, if at all."""
+    """Events by lot, one after the other, none in the learning part; the crowd scatters last, if at all."""
     rng = np.random.default_rng(random_stream(settings.seed, 10))
     plans: list[EventPlan] = []
     deck: list[Kind] = []
@@ -46,7 +46,7 @@ def draw_plans(settings: SceneSettings) -> tuple[EventPlan, ...]:
     while True:
         if not deck:
             deck = [kind for kind in KINDS if kind != "scatter"]
-            rng.shuffle(deck)  # type: ignore[arg-type]
+            deck = [deck[int(place)] for place in rng.permutation(len(deck))]
         kind = deck.pop()
         if time + _USUAL_LENGTH[kind] + 1 > settings.duration:
             break

@@ -7,12 +7,14 @@ once, in the swing), scaled by the length of the step. Stride and cadence come f
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from samples.camera import Array
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from samples.camera import Array
 
 JOINTS: Final = (
     "pelvis", "neck", "head", "hip_l", "hip_r", "knee_l", "knee_r", "ankle_l", "ankle_r", "toe_l", "toe_r",
@@ -24,7 +26,7 @@ JOINTS: Final = (
 # Lengths as shares of the body's height (Drillis and Contini's proportions).
 _THIGH, _SHANK, _FOOT, _ANKLE = 0.245, 0.246, 0.11, 0.039
 _TRUNK, _HEAD_UP, _UPPER_ARM, _FOREARM = 0.285, 0.105, 0.186, 0.165
-_HALF_SHOULDER, _HALF_HIP = 0.105, 0.052
+_HALF_SHOULDER, _HALF_HIP = 0.094, 0.05
 
 
 def step_length(speed: ArrayLike, height: ArrayLike, run: ArrayLike) -> Array:
@@ -36,7 +38,8 @@ def step_length(speed: ArrayLike, height: ArrayLike, run: ArrayLike) -> Array:
 
 def cadence(speed: ArrayLike, height: ArrayLike, run: ArrayLike) -> Array:
     """Gait cycles (two steps) per second."""
-    return np.asarray(speed) / (2 * np.maximum(step_length(speed, height, run), 1e-3))
+    steps = 2 * np.maximum(step_length(speed, height, run), 1e-3)
+    return np.asarray(np.asarray(speed) / steps, dtype=np.float64)
 
 
 def _bump(phase: Array, centre: float, width: float) -> Array:
@@ -45,9 +48,7 @@ def _bump(phase: Array, centre: float, width: float) -> Array:
     return np.asarray(np.exp(-0.5 * (away / width) ** 2), dtype=np.float64)
 
 
-def walking(
-    height: Array, speed: Array, phase: Array, run: Array, stoop: Array, arm: Array, arm_angle: Array
-) -> Array:
+def walking(height: Array, speed: Array, phase: Array, run: Array, stoop: Array, arm: Array, arm_angle: Array) -> Array:
     """Joints of people on foot, each in its own frame: forward, left, up, in metres from the ground below the pelvis.
 
     Args:
@@ -67,9 +68,7 @@ def walking(
     stride = step_length(speed, height, run)
     swing = np.arcsin(np.clip(stride / 2 * (1 - 0.18 * run) / (0.5 * height), 0.0, 0.9))
     vigour = np.clip(swing / 0.42, 0.0, 1.6)
-    for side, (hip, knee, ankle, toe) in enumerate(
-        ((HIP_L, KNEE_L, ANKLE_L, TOE_L), (HIP_R, KNEE_R, ANKLE_R, TOE_R))
-    ):
+    for side, (hip, knee, ankle, toe) in enumerate(((HIP_L, KNEE_L, ANKLE_L, TOE_L), (HIP_R, KNEE_R, ANKLE_R, TOE_R))):
         cycle = (phase + 0.5 * side) % 1.0
         lateral = (1 - 2 * side) * _HALF_HIP * height
         thigh = swing * np.cos(2 * math.pi * cycle) + 0.05 + 0.16 * run + 0.75 * stoop
@@ -91,16 +90,16 @@ def walking(
         out[:, toe, 0] = out[:, ankle, 0] + _FOOT * height * np.cos(tip)
         out[:, toe, 1] = lateral * 1.1
         out[:, toe, 2] = out[:, ankle, 2] - _ANKLE * 0.6 * height + _FOOT * height * np.sin(tip)
-    soles = np.minimum(out[:, [ANKLE_L, ANKLE_R], 2].min(axis=1) - _ANKLE * height, out[:, [TOE_L, TOE_R], 2].min(axis=1))
+    soles = np.minimum(
+        out[:, [ANKLE_L, ANKLE_R], 2].min(axis=1) - _ANKLE * height, out[:, [TOE_L, TOE_R], 2].min(axis=1)
+    )
     flight = run * 0.035 * height * (0.5 - 0.5 * np.cos(4 * math.pi * (phase - 0.08)))
     lean = 0.03 + 0.05 * np.minimum(speed, 1.5) + 0.12 * run + 1.0 * stoop
     twist = 0.16 * vigour * np.cos(2 * math.pi * phase)
     out[:, PELVIS, 0] = -0.16 * height * stoop
     _upper_body(out, height, lean, twist)
     swings = vigour * (0.36 + 0.2 * run) * np.cos(2 * math.pi * phase)
-    for side, (shoulder, elbow, hand) in enumerate(
-        ((SHOULDER_L, ELBOW_L, HAND_L), (SHOULDER_R, ELBOW_R, HAND_R))
-    ):
+    for side, (shoulder, elbow, hand) in enumerate(((SHOULDER_L, ELBOW_L, HAND_L), (SHOULDER_R, ELBOW_R, HAND_R))):
         upper = -swings * (1 - 2 * side) + 0.02 - 0.1 * run
         bend = 0.22 + 0.12 * vigour + 1.25 * run
         if side:
@@ -126,9 +125,7 @@ def _upper_body(out: Array, height: Array, lean: Array, twist: Array) -> None:
         out[:, joint, 2] = out[:, NECK, 2] - 0.022 * height
 
 
-def _arm(
-    out: Array, shoulder: int, elbow: int, hand: int, form: tuple[Array, Array, Array, float]
-) -> None:
+def _arm(out: Array, shoulder: int, elbow: int, hand: int, form: tuple[Array, Array, Array, float]) -> None:
     """Elbow and hand from the angles of the upper arm and the elbow, in place."""
     height, upper, bend, aside = form
     lower = upper + bend
@@ -187,7 +184,7 @@ def posed(
         out[0, HAND_L + side] = grips[side]
         elbow = _reach(out[0, SHOULDER_L + side], grips[side], _UPPER_ARM * height, _FOREARM * height, -1.0)
         out[0, ELBOW_L + side] = elbow + np.array([0.0, sign * elbows_out * height, 0.0])
-    return out[0]
+    return np.asarray(out[0], dtype=np.float64)
 
 
 def to_world(joints: Array, x: Array, y: Array, heading: Array) -> Array:

@@ -103,9 +103,9 @@ def _speckled(spot: _Spot, zone: Zone, coarse: float, fine: float) -> Pixels:
     return np.asarray(np.array(zone.colour, dtype=np.float32) * grey[..., None], dtype=np.float32)
 
 
-def _tiled(spot: _Spot, zone: Zone, *, shifted: bool, contrast: float, joint: float) -> Pixels:
+def _tiled(spot: _Spot, zone: Zone, *, shifted: bool, contrast: float, joint: float, stains: float = 0.035) -> Pixels:
     open_share, value = _joints(spot, zone.tile, zone.turn, shifted=shifted)
-    ground = _speckled(spot, zone, 0.035, 0.025)
+    ground = _speckled(spot, zone, stains, 0.7 * stains)
     grey = (1 - joint * (1 - open_share)) * (1 + contrast * (value - 0.5))
     return np.asarray(ground * grey[..., None], dtype=np.float32)
 
@@ -120,7 +120,7 @@ _PAINTERS: Final[dict[Stuff, Callable[[_Spot, Zone], Pixels]]] = {
     "paint": lambda spot, zone: _speckled(spot, zone, 0.05, 0.06),
     "paving": lambda spot, zone: _tiled(spot, zone, shifted=True, contrast=0.14, joint=0.28),
     "brick": lambda spot, zone: _tiled(spot, replace(zone, tile=0.22), shifted=True, contrast=0.28, joint=0.3),
-    "floor": lambda spot, zone: _tiled(spot, zone, shifted=False, contrast=0.06, joint=0.2),
+    "floor": lambda spot, zone: _tiled(spot, zone, shifted=False, contrast=0.05, joint=0.2, stains=0.015),
 }
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from samples.camera import Array, Camera
 from samples.ground import Stuff, Zone
@@ -16,6 +15,8 @@ from samples.settings import LAYOUTS, LayoutName, SceneSettings, random_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from samples.drawing import Colour
     from samples.routes import Route
@@ -177,16 +178,16 @@ def choose_sun(rng: np.random.Generator, *, indoors: bool = False) -> Sun:
 
 def choose_layout(settings: SceneSettings) -> Layout:
     """Draw the place of a scene from its seed; the crowd, the rate and the length do not change it."""
-    from samples import places  # noqa: PLC0415 (the places are built from what is defined here)
+    from samples import places_park, places_town  # noqa: PLC0415 (they are built from what is defined here)
 
     rng = np.random.default_rng(random_stream(settings.seed, 1))
     name: LayoutName = settings.layout or LAYOUTS[int(rng.integers(len(LAYOUTS)))]
     rng = np.random.default_rng(random_stream(settings.seed, 2, LAYOUTS.index(name)))
     builders: dict[LayoutName, Callable[[np.random.Generator, tuple[int, int]], Layout]] = {
-        "plaza": places.plaza,
-        "walkway": places.walkway,
-        "street": places.street,
-        "hall": places.hall,
-        "carpark": places.carpark,
+        "plaza": places_park.plaza,
+        "walkway": places_park.walkway,
+        "street": places_town.street,
+        "hall": places_town.hall,
+        "carpark": places_town.carpark,
     }
     return builders[name](rng, (settings.width, settings.height))

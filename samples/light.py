@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from samples.drawing import Pixels
 from samples.noise import Field, fractal
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from samples.drawing import Pixels
 
 _CLOUD_ROWS, _CLOUD_COLUMNS = 24, 96
 _MARGIN = 97
@@ -70,7 +74,9 @@ class Sensor:
         soft = np.asarray(cv2.GaussianBlur(bank, (3, 3), 0.55), dtype=np.float32)
         self._bank = soft / soft.std() * np.float32(self._level)
 
-    def expose(self, picture: Pixels, brightness: Field, pts: Fraction) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    def expose(
+        self, picture: Pixels, brightness: Field, pts: Fraction
+    ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         """Add noise and round.
 
         Args:

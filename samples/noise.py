@@ -48,7 +48,8 @@ class Octaves:
         """Sum of one octave per wavelength, each of standard deviation 1 where it can be seen.
 
         Args:
-            x, y: ``(H, W)`` metres on the ground.
+            x: ``(H, W)`` metres on the ground, across.
+            y: ``(H, W)`` metres on the ground, away from the camera.
             footprint: ``(H, W)`` metres that a pixel spans.
             waves: wavelengths in metres.
             stretch: how much longer the pattern is along x than along y.

@@ -34,7 +34,7 @@ _ENDS: Final = np.array([bar[1] for bar in _BARS])
 _RADII: Final = np.array([bar[2:] for bar in _BARS])
 _STOUT: Final = np.array([1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 0])[:, None]
 _TRUNK_JOINTS: Final = np.array([gait.SHOULDER_L, gait.SHOULDER_R, gait.HIP_L, gait.HIP_R])
-_TRUNK_RADII: Final = np.array([0.052, 0.052, 0.058, 0.058])
+_TRUNK_RADII: Final = np.array([0.048, 0.048, 0.056, 0.056])
 _FAN: Final = np.linspace(0, 2 * np.pi, 10, endpoint=False)
 _CIRCLE: Final = np.stack([np.cos(_FAN), np.sin(_FAN)], axis=1)
 
@@ -156,7 +156,10 @@ def _skirt(look: Appearance, spots: Array, scale: float) -> Patch:
     share = 0.7 if look.garment == "coat" else 0.95
     hem = [spots[hip] + share * (spots[knee] - spots[hip]) for hip, knee in ((3, 5), (4, 6))]
     flare = 0.05 * scale * look.girth
-    rings = [_round(spots[gait.HIP_L], 0.058 * scale * look.girth), _round(spots[gait.HIP_R], 0.058 * scale * look.girth)]
+    rings = [
+        _round(spots[gait.HIP_L], 0.058 * scale * look.girth),
+        _round(spots[gait.HIP_R], 0.058 * scale * look.girth),
+    ]
     rings += [_round(point, flare, 0.4) for point in hem]
     return Patch(hull(np.concatenate(rings)), look.bottom if look.garment == "skirt" else look.top)
 
@@ -183,10 +186,14 @@ def _shoulder_bag(look: Appearance, spots: Array, scale: float, *, left_is_far: 
 def _head(look: Appearance, spots: Array, scale: float, facing: tuple[float, bool]) -> list[Patch]:
     """Hair, and the face on the side the figure looks to; from behind, hair alone."""
     centre = spots[gait.HEAD]
-    radius = max(0.052 * scale, 0.5)
+    radius = max(0.05 * scale, 0.5)
     aside, from_behind = facing
-    face_shift = np.array([aside * 0.35, 0.12]) * radius
-    hair = Patch(_round(centre - np.array([aside * 0.12, 0.1]) * radius, radius, 1.22), look.hair)
+    crown = _round(centre - np.array([aside * 0.14, 0.12]) * radius, radius, 1.2)
+    if look.long_hair:
+        nape = spots[gait.NECK] - np.array([aside * 0.5, 0.2]) * radius
+        crown = hull(np.concatenate([crown, _round(nape, radius * 0.8)]))
+    hair = Patch(crown, look.hair)
     if from_behind and abs(aside) < 0.75:
         return [hair]
-    return [hair, Patch(_round(centre + face_shift, radius * 0.78, 1.2), look.skin)]
+    face = centre + np.array([aside * 0.36, 0.34]) * radius
+    return [hair, Patch(_round(face, radius * 0.72, 1.1), look.skin)]

@@ -46,9 +46,7 @@ class Sun:
     def shade(self, normal: Array) -> float:
         """Brightness of a surface with this normal ``(3,)``, about 0.6 to 1."""
         level = math.cos(self.elevation)
-        to_sun = np.array(
-            [-math.cos(self.azimuth) * level, -math.sin(self.azimuth) * level, math.sin(self.elevation)]
-        )
+        to_sun = np.array([-math.cos(self.azimuth) * level, -math.sin(self.azimuth) * level, math.sin(self.elevation)])
         return 0.62 + 0.40 * self.strength * 2 * max(0.0, float(normal @ to_sun)) + 0.1 * float(normal[2])
 
 
@@ -179,9 +177,7 @@ def post_patches(
             head - aside * pixels[1],
         ]
     )
-    streak = np.array(
-        [foot - aside * pixels[0] * 0.5, foot, head, head - aside * pixels[1] * 0.5]
-    )
+    streak = np.array([foot - aside * pixels[0] * 0.5, foot, head, head - aside * pixels[1] * 0.5])
     blue, green, red = colour
     return [Patch(corners, colour), Patch(streak, (blue * 1.18, green * 1.18, red * 1.18))]
 
@@ -217,7 +213,7 @@ def facade(
     columns, rows = min(3000, max(16, int(length * per_metre))), max(16, int(height * per_metre))
     wear = fractal(rng, 256, 256, 1.2)
     grain = np.tile(wear, (rows // 256 + 1, columns // 256 + 1))[:rows, :columns]
-    wall = np.array(colour, dtype=np.float32) * (1 + 0.05 * grain[..., None])
+    wall = np.array(colour, dtype=np.float32) * (1 + 0.025 * grain[..., None])
     storey, bay = rng.uniform(2.9, 3.6), rng.uniform(2.2, 3.6)
     pane: Colour = tuple(float(v) for v in rng.uniform(35, 75) + np.array([12.0, 4.0, 0.0]))  # type: ignore[assignment]
 
@@ -227,7 +223,7 @@ def facade(
 
     if indoors:
         put(0, length, 0, 0.15, (60, 62, 66))
-        put(0, length, height - 0.5, height, (190, 192, 194))
+        put(0, length, 1.0, 1.08, (colour[0] * 0.8, colour[1] * 0.8, colour[2] * 0.8))
     else:
         put(0, length, 0, 0.5, (colour[0] * 0.7, colour[1] * 0.7, colour[2] * 0.7))
     for floor in range(max(1, int(height / storey))):

@@ -10,7 +10,16 @@ import cv2
 import numpy as np
 
 from samples import gait, tracks
-from samples.actors import Cart, Cyclist, Skater, cart_riders, cyclist_joints, figure_patches, shadow_outline, skater_joints
+from samples.actors import (
+    Cart,
+    Cyclist,
+    Skater,
+    cart_riders,
+    cyclist_joints,
+    figure_patches,
+    shadow_outline,
+    skater_joints,
+)
 from samples.appearance import Appearance
 from samples.backdrop import Occluder, build_backdrop
 from samples.crowd import Crowd
@@ -36,7 +45,8 @@ _LEAST_AREA: Final = 5e-5
 _SHADOW_BARS: Final = np.array(
     [
         (gait.HIP_L, gait.KNEE_L), (gait.KNEE_L, gait.ANKLE_L), (gait.HIP_R, gait.KNEE_R), (gait.KNEE_R, gait.ANKLE_R),
-        (gait.SHOULDER_L, gait.HAND_L), (gait.SHOULDER_R, gait.HAND_R), (gait.PELVIS, gait.NECK), (gait.NECK, gait.HEAD),
+        (gait.SHOULDER_L, gait.HAND_L), (gait.SHOULDER_R, gait.HAND_R), (gait.PELVIS, gait.NECK),
+        (gait.NECK, gait.HEAD),
     ]
 )  # fmt: skip
 _SHADOW_RADII: Final = np.array([0.05, 0.03, 0.05, 0.03, 0.03, 0.03, 0.085, 0.06])

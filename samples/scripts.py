@@ -15,6 +15,8 @@ from samples.settings import Kind, SceneError
 from samples.tracks import ARM, ARM_ANGLE, COLUMNS, HEADING, PHASE, STEP, STOOP, Track, TruthSpan, X, Y, Z, walk_states
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from samples.camera import Array
     from samples.drawing import Colour
     from samples.layouts import Layout
@@ -70,8 +72,8 @@ class Cast:
 class _View:
     """What the camera sees along a route: per point, whether at all, whether whole, and how tall a person is (px)."""
 
-    seen: Array
-    whole: Array
+    seen: NDArray[np.bool_]
+    whole: NDArray[np.bool_]
     tall: Array
 
 
@@ -87,7 +89,7 @@ def _view(layout: Layout, points: Array) -> _View:
     return _View(seen, whole & (heads[:, 1] > 0), tall)
 
 
-def _longest(flags: Array) -> tuple[int, int]:
+def _longest(flags: NDArray[np.bool_]) -> tuple[int, int]:
     """First and last index of the longest run of true values; (0, -1) when there is none."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
     if not len(edges):
@@ -119,7 +121,13 @@ def _choose_way(cast: Cast) -> tuple[Route, float, int]:
             good = float((view.whole[part] & (view.tall[part] >= _LEAST_HEIGHT)).mean())
             if kind == "off_path":
                 good *= float((_clearance(cast.layout, way.points[part]) > _OFF).mean())
-            score = good - misfit + 0.25 * cast.rng.random() + 0.15 * min(way.width / 3, 1.0) + 0.15 * min(float(np.median(view.tall[part])) / 60, 1.0)
+            score = (
+                good
+                - misfit
+                + 0.25 * cast.rng.random()
+                + 0.15 * min(way.width / 3, 1.0)
+                + 0.15 * min(float(np.median(view.tall[part])) / 60, 1.0)
+            )
             choices.append((score, way, float(cast.rng.uniform(low, high)), first))
     if not choices:
         raise SceneError(f"event {kind}: no way in the layout {cast.layout.name} shows it; try another layout")
@@ -204,9 +212,7 @@ def _choose_spot(cast: Cast, tall: tuple[float, float]) -> tuple[Route, int]:
     return way, index
 
 
-def _stop_and_go(
-    cast: Cast, way: Route, spot: int, look: Appearance, stay: float
-) -> tuple[Array, Array]:
+def _stop_and_go(cast: Cast, way: Route, spot: int, look: Appearance, stay: float) -> tuple[Array, Array]:
     """Times ``(T,)`` and states ``(T, 10)`` of somebody who walks to a spot, stands for ``stay`` s, and walks on."""
     speed = float(cast.rng.uniform(1.1, 1.45))
     slow = 0.7
@@ -215,7 +221,7 @@ def _stop_and_go(
     begin = max(start - (reached + slow * speed / 2) / speed - STEP, -STEP)
     after = (way.length - reached) / speed + slow
     count = math.ceil((start + stay + after - begin) / STEP)
-    times = begin + STEP * np.arange(count)
+    times = np.asarray(begin + STEP * np.arange(count), dtype=np.float64)
     # Distance to the spot under a constant deceleration that ends at `start`, and its mirror image afterwards.
     before = np.minimum(times - start, 0.0)
     away = np.maximum(times - start - stay, 0.0)
@@ -278,7 +284,7 @@ def _face(states: Array, times: Array, span: tuple[float, float], heading: float
 
 
 def _flight(carrier: Array, times: Array, release: float, throw_by: Array, duration: float) -> Array:
-    """States of a thing carried until ``release`` (s), then thrown; ``throw_by`` ``(2,)`` metres to the first bounce."""
+    """States of a thing carried until ``release`` s, then thrown; ``throw_by`` ``(2,)`` metres to its first bounce."""
     count = max(len(times), math.ceil((duration - float(times[0])) / STEP) + 2)
     clock = float(times[0]) + STEP * np.arange(count)
     out = np.zeros((count, COLUMNS))

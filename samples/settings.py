@@ -56,7 +56,7 @@ class EventPlan:
 
 @dataclass(frozen=True, slots=True)
 class SceneSettings:
-    """A scene to render. Equal settings give equal pictures, and seed and layout alone decide what the place looks like.
+    """A scene to render. Equal settings give equal pictures; seed and layout alone decide what the place looks like.
 
     Attributes:
         seed: any whole number from 0; decides everything that is drawn by lot.

@@ -1,5 +1,6 @@
-"""Tracks: where everybody is, and in which pose, at any time. Planned once per scene on a fixed clock, so that every
-frame rate shows the same motion.
+"""Tracks: where everybody is, and in which pose, at any time.
+
+They are planned once per scene on a fixed clock, so that every frame rate shows the same motion.
 """
 
 from __future__ import annotations

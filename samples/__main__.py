@@ -1,0 +1,7 @@
+"""``python -m samples``."""
+
+import sys
+
+from samples.commands import main
+
+sys.exit(main())
