@@ -17,7 +17,8 @@ from preprocess.temporal import (
     MEAN_GREY,
     PICTURES_PER_WINDOW,
     choose_pictures,
-    frame_period,
+    median_step,
+    recent_steps,
     to_working_size,
     window_channels,
 )
@@ -119,22 +120,26 @@ def build_bank(
         numbers.append(picture.segment)
         if len(lumas) >= most_pictures or not keep_going():
             break
-    ends = [*starts[1:], len(lumas)]
+    ends = [*starts[1:], len(lumas)] if starts else []
     rows: dict[int, list[tuple[int, ...]]] = {multiple: [] for multiple in (1, *FASTER_MULTIPLES)}
     seconds = 0.0
+    steps = recent_steps()  # as in WindowBuilder: the same pictures must give the same windows
     for start, end in zip(starts, ends, strict=True):
-        period = frame_period(times[start : min(end, start + 200)])
-        if period is None:
-            continue
-        seconds += float(times[end - 1] - times[start] + period)
-        for multiple, found in rows.items():
-            spacing = settings.spacing * multiple
-            reach = int(5 * spacing / period) + 3
-            for last in range(start, end):
-                first = max(start, last - reach)
+        firsts = dict.fromkeys(rows, start)
+        for last in range(start + 1, end):
+            steps.append(times[last] - times[last - 1])
+            period = median_step(steps)
+            for multiple, found in rows.items():
+                spacing = settings.spacing * multiple
+                first = firsts[multiple]
+                while times[first] < times[last] - 5 * spacing - period:
+                    first += 1
+                firsts[multiple] = first
                 chosen = choose_pictures(times[first : last + 1], spacing, period)
                 if chosen is not None:
                     found.append(tuple(first + index for index in chosen))
+        if end > start + 1:
+            seconds += float(times[end - 1] - times[start] + median_step(steps))
     size = (settings.height, settings.width)
     stack = np.stack(lumas) if lumas else np.empty((0, *size), np.uint8)
     tables = {m: np.array(found, np.int64).reshape(-1, PICTURES_PER_WINDOW) for m, found in rows.items()}
@@ -204,7 +209,9 @@ def draw_crops(
     for number in range(count):
         row = int(random.integers(len(table)))
         if random.random() < moving_share:
-            motion = bank.motion[min(row, len(bank.motion) - 1)].ravel()
+            # Tables of other spacings begin later: the row of the same newest picture tells where things move.
+            here = int(np.searchsorted(bank.tables[1][:, 0], table[row, 0]))
+            motion = bank.motion[min(here, len(bank.motion) - 1)].ravel()
             weights = np.cumsum(np.maximum(motion - np.median(motion), 0.01))
             cell = int(np.searchsorted(weights, random.random() * weights[-1]))
             cell = min(cell, rows_high * rows_wide - 1)

@@ -6,6 +6,7 @@ Learning and watching share :func:`choose_pictures` and :func:`window_channels`,
 from __future__ import annotations
 
 from collections import deque
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import cv2
@@ -14,7 +15,7 @@ import numpy as np
 from preprocess.pictures import GREY_LEVELS_PER_UNIT, Luma, Picture, Window, WindowMode, WindowSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from fractions import Fraction
 
     from numpy.typing import NDArray
@@ -47,8 +48,17 @@ def frame_period(times: Sequence[Fraction]) -> Fraction | None:
     """Median step between neighbouring times in seconds; None where there are fewer than two."""
     if len(times) < 2:
         return None
-    steps = sorted(later - earlier for earlier, later in zip(times, list(times)[1:], strict=False))
-    return steps[len(steps) // 2]
+    return median_step([later - earlier for earlier, later in pairwise(times)])
+
+
+def recent_steps() -> deque[Fraction]:
+    """An empty memory of the last steps between pictures, seconds; :func:`median_step` of it is the frame period."""
+    return deque(maxlen=STEPS_REMEMBERED)
+
+
+def median_step(steps: Collection[Fraction]) -> Fraction:
+    """Median of at least one step, seconds."""
+    return sorted(steps)[len(steps) // 2]
 
 
 def choose_pictures(times: Sequence[Fraction], spacing: Fraction, period: Fraction) -> tuple[int, ...] | None:
@@ -112,7 +122,7 @@ class WindowBuilder:
         self._segment: int | None = None
         self._times: deque[Fraction] = deque()
         self._lumas: deque[Luma] = deque()
-        self._steps: deque[Fraction] = deque(maxlen=STEPS_REMEMBERED)
+        self._steps = recent_steps()
 
     def push(self, picture: Picture) -> Window | None:
         """Take the next picture of the source and give its window.
@@ -134,7 +144,7 @@ class WindowBuilder:
         self._lumas.append(to_working_size(picture.luma, self.settings.width, self.settings.height))
         if not self._steps:
             return None
-        period = sorted(self._steps)[len(self._steps) // 2]
+        period = median_step(self._steps)
         oldest_wanted = picture.pts - 5 * self.settings.spacing - period
         while self._times[0] < oldest_wanted:
             self._times.popleft()
