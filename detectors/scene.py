@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from preprocess.pictures import Picture, WindowMode, WindowSettings
-from preprocess.temporal import frame_period, to_working_size
+from preprocess.temporal import median_step, to_working_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ MOMENTS = 48  # pairs of pictures measured, spread over the footage
 FLOW_STEP = Fraction(1, 10)  # seconds between the two pictures of a pair, or one frame where that is longer
 BODY_TARGET = 9.0  # working pixels a body should be wide: cells of 8 px then tell bodies apart
 STEP_TARGET = 0.25  # body widths a fast normal thing should move between the pictures of a difference
-LARGEST_AREA = 100_000  # working pixels: what two CPU cores score in real time
+LARGEST_AREA = 80_000  # working pixels: what two CPU cores score in real time
 SMALLEST_AREA = 20_000
 LARGEST_ZOOM = 1.0  # enlarging adds no detail and blurs the edges differences are made of
 LONGEST_SPACING = Fraction(1, 10)  # seconds; 5 * spacing is the blind start of every segment
@@ -89,7 +90,7 @@ def measure_scene(pictures: Sequence[Picture]) -> SceneMeasure:
         speeds.append(motion[silhouettes > 0].astype(np.float64) / seconds)
     all_widths = np.concatenate(widths) if widths else np.empty(0)
     all_speeds = np.concatenate(speeds) if speeds else np.empty(0)
-    if len(all_speeds) < LEAST_PIXELS or len(all_widths) == 0:
+    if len(all_speeds) < LEAST_PIXELS or len(all_widths) == 0 or not all_speeds.any():
         return SceneMeasure(None, None, None, width, height, period)
     moving = all_speeds[all_speeds > 0.25 * np.percentile(all_speeds, 75)]
     return SceneMeasure(
@@ -116,8 +117,7 @@ def choose_windows(
     wanted = BODY_TARGET / measure.body if measure.body else 1.0
     zoom = float(np.clip(wanted, (SMALLEST_AREA / area) ** 0.5, (largest_area / area) ** 0.5))
     zoom = min(zoom, LARGEST_ZOOM)
-    width = max(16, 8 * round(measure.width * zoom / 8))
-    height = max(16, 8 * round(measure.height * zoom / 8))
+    width, height = (max(16, 8 * min(round(side * zoom / 8), side // 8)) for side in (measure.width, measure.height))
     spacing = Fraction(1, 10)
     if measure.body and measure.fast_speed:
         spacing = Fraction(STEP_TARGET * measure.body / measure.fast_speed).limit_denominator(1000)
@@ -137,11 +137,10 @@ def scale_at(measure: SceneMeasure, settings: WindowSettings) -> tuple[float, fl
 
 
 def _period(pictures: Sequence[Picture]) -> Fraction:
-    times = [p.pts for p in pictures[:200] if p.segment == pictures[0].segment] if pictures else []
-    period = frame_period(times)
-    if period is None or period <= 0:
+    steps = [new.pts - old.pts for old, new in pairwise(pictures) if new.segment == old.segment][:200]
+    if not steps or median_step(steps) <= 0:
         raise ValueError("a scene is measured on at least two pictures of one segment")
-    return period
+    return median_step(steps)
 
 
 def _silhouettes(new: NDArray[np.uint8], old: NDArray[np.uint8], background: NDArray[np.float32]) -> NDArray[np.uint8]:
