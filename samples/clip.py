@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FORMAT: Final = "avid-watch scene truth 1"
 _TIME_BASE: Final = Fraction(1, 90_000)
+_KEYFRAME_SECONDS: Final = 4
+"""Seconds from one complete picture to the next, as surveillance recorders are commonly set."""
 
 _PRESETS: Final = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
@@ -210,6 +212,7 @@ def write_clip(
             # One thread: more of them change the bits from machine to machine.
             stream.options = {"crf": str(encoding.crf), "preset": encoding.preset, "threads": "1"}
             stream.codec_context.time_base = _TIME_BASE
+            stream.codec_context.gop_size = max(1, round(settings.frame_rate * _KEYFRAME_SECONDS))
             for index in range(settings.frame_count):
                 frame = painter.frame(index)
                 truth.add(frame)

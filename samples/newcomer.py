@@ -9,7 +9,7 @@ from samples.clip import Encoding
 from samples.settings import EventPlan, SceneSettings
 
 NEWCOMER: Final = SceneSettings(
-    seed=7,
+    seed=16,
     layout="walkway",
     width=640,
     height=360,
