@@ -24,7 +24,8 @@ def close(value: float, truth: float) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "body", "speed"), [(160, 120, 12, 30), (320, 180, 12, 40), (320, 180, 30, 60), (160, 120, 16, 20)]
+    ("width", "height", "body", "speed"),
+    [(160, 120, 12, 30), (320, 180, 12, 40), (320, 180, 30, 60), (160, 120, 16, 20)],
 )
 def test_bodies_and_their_speed_are_measured(width: int, height: int, body: float, speed: float) -> None:
     measure = measure_scene(walkers(5, width=width, height=height, body=body, speed=speed).film(10, 6))
