@@ -28,6 +28,7 @@ MOST_WAITING_BYTES = 128 * 2**20
 
 TICK = 0.2
 """Seconds between two looks of the calling thread."""
+PATIENCE = 1.0
 _LAST_WAIT_AFTER_FAILURE = 10.0
 """Seconds a stage gets to notice that another has failed; a decoder stuck on a dead disk is left behind after that."""
 _LAST_WAIT_AFTER_SECOND_SIGNAL = 1.5
@@ -41,13 +42,14 @@ class Stages(Generic[A, B]):
         read: gives the items in order, each with its size in bytes; closed in its own thread.
         score: takes the channel of items, gives results in the same order, each with its size in bytes.
         write: takes the channel of results until it ends.
-        stop_reading: makes ``read`` end early, from another thread; may be called more than once.
+        give_up_reading: makes ``read`` end even while it waits for a source, from another thread, at the price of the
+            item it is at; may be called more than once.
     """
 
     read: Callable[[], Generator[tuple[A, int], None, None]]
     score: Callable[[Channel[A]], Iterator[tuple[B, int]]]
     write: Callable[[Channel[B]], None]
-    stop_reading: Callable[[], None]
+    give_up_reading: Callable[[], None]
 
 
 def run_stages(
@@ -56,6 +58,7 @@ def run_stages(
     stop: threading.Event,
     look: Callable[[], None] | None = None,
     tick: float = TICK,
+    patience: float = PATIENCE,
     most_waiting: int = MOST_WAITING,
     most_bytes: int = MOST_WAITING_BYTES,
 ) -> None:
@@ -64,26 +67,28 @@ def run_stages(
     Args:
         stages: what to do.
         stop: once set, reading ends, and what was read is scored and written.
+        patience: seconds after ``stop`` in which the reader may end by itself, before it is made to.
         look: called in this thread every ``tick`` seconds.
         tick: seconds.
         most_waiting: items in each of both channels.
         most_bytes: bytes in each of both channels.
 
     Raises:
-        Exception: the first error of any stage; the other stages have ended by then.
+        Exception: the first error of any stage. What had passed that stage is written by then, and reading has ended.
         KeyboardInterrupt: from this thread's signal handler; the stages have been told to end.
     """
-    run = _Run(stages, most_waiting, most_bytes)
+    run = _Run(stages, stop, most_waiting, most_bytes)
     run.start()
-    told = False
+    stopped: float | None = None
     try:
         while not run.done:
             run.wait(tick)
             if look is not None:
                 look()
-            if stop.is_set() and not told:
-                told = True
-                stages.stop_reading()
+            if stop.is_set():
+                stopped = time.monotonic() if stopped is None else stopped
+                if run.reading and time.monotonic() - stopped > patience:
+                    stages.give_up_reading()
     except BaseException:
         run.abort()
         run.join(_LAST_WAIT_AFTER_SECOND_SIGNAL)
@@ -94,25 +99,35 @@ def run_stages(
 
 
 class _Run(Generic[A, B]):
-    """The threads of one run, and the first error of any."""
+    """The threads of one run, and the first error of any.
 
-    def __init__(self, stages: Stages[A, B], most_waiting: int, most_bytes: int) -> None:
+    A stage that fails ends the channel behind it, so that what it has handed on is still written, and aborts the one
+    before it, so that nobody is left waiting for room.
+    """
+
+    def __init__(self, stages: Stages[A, B], stop: threading.Event, most_waiting: int, most_bytes: int) -> None:
         self.error: BaseException | None = None
         self._stages = stages
+        self._stop = stop
         self._items: Channel[A] = Channel(most_waiting, most_bytes)
         self._results: Channel[B] = Channel(most_waiting, most_bytes)
         self._lock = threading.Lock()
         self._finished = threading.Event()
         self._threads = [
             # Daemons: a stage that hangs in a system call must not keep the process from ending.
-            threading.Thread(target=self._guarded, args=(work,), name=f"avid-{name}", daemon=True)
+            threading.Thread(target=work, name=f"avid-{name}", daemon=True)
             for name, work in (("read", self._read), ("score", self._score), ("write", self._write))
         ]
 
     @property
     def done(self) -> bool:
-        """Whether everything is written, or a stage has failed."""
+        """Whether the writing has ended, one way or the other."""
         return self._finished.is_set()
+
+    @property
+    def reading(self) -> bool:
+        """Whether the reader has not ended yet."""
+        return self._threads[0].is_alive()
 
     def start(self) -> None:
         for thread in self._threads:
@@ -122,8 +137,7 @@ class _Run(Generic[A, B]):
         self._finished.wait(seconds)
 
     def abort(self) -> None:
-        self._stages.stop_reading()
-        self._items.abort()
+        self._abort_reading()
         self._results.abort()
 
     def join(self, seconds: float) -> None:
@@ -133,28 +147,42 @@ class _Run(Generic[A, B]):
             thread.join(max(0.0, until - time.monotonic()))
 
     def _read(self) -> None:
-        with closing(self._stages.read()) as items:
-            for item, size in items:
-                self._items.put(item, size)
-        self._items.end()
+        try:
+            with closing(self._stages.read()) as items:
+                for item, size in items:
+                    self._items.put(item, size)
+                    if self._stop.is_set():
+                        break
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that started the run
+            self._keep(error)
+        finally:
+            self._items.end()
 
     def _score(self) -> None:
-        for result, size in self._stages.score(self._items):
-            self._results.put(result, size)
-        self._results.end()
+        try:
+            for result, size in self._stages.score(self._items):
+                self._results.put(result, size)
+        except BaseException as error:  # noqa: BLE001 - as above
+            self._keep(error)
+            self._abort_reading()
+        finally:
+            self._results.end()
 
     def _write(self) -> None:
-        self._stages.write(self._results)
-        self._finished.set()
-
-    def _guarded(self, work: Callable[[], None]) -> None:
         try:
-            work()
-        except AbortedError:
-            pass
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that started the run
-            with self._lock:
-                if self.error is None:
-                    self.error = error
-            self.abort()
+            self._stages.write(self._results)
+        except BaseException as error:  # noqa: BLE001 - as above
+            self._keep(error)
+            self._results.abort()
+            self._abort_reading()
+        finally:
             self._finished.set()
+
+    def _abort_reading(self) -> None:
+        self._items.abort()
+        self._stages.give_up_reading()
+
+    def _keep(self, error: BaseException) -> None:
+        with self._lock:
+            if self.error is None and not isinstance(error, AbortedError):
+                self.error = error

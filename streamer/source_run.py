@@ -151,7 +151,7 @@ class SourceRun:
                 outputs.take(item)
                 phase.advance()
 
-        return Stages(read, score, write, self.source.close)
+        return Stages(read, score, write, give_up_reading=self.source.close)
 
     def _refuse_nothing_scored(self, counts: FrameCounts, scorer: SourceScorer) -> None:
         if counts.scored or self.console.stop.is_set():

@@ -6,9 +6,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import cv2
@@ -20,9 +19,12 @@ from detectors.regions import Placement, verdict_of
 from preprocess.errors import InputError
 from preprocess.geometry import CellGrid
 from preprocess.pictures import WindowSettings
-from preprocess.temporal import WindowBuilder
+from preprocess.temporal import WindowBuilder, frame_period
 from streamer.console import Console
 from streamer.settings import WatchSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WORKING = (96, 64)
 GRID = CellGrid(stride=8.0, offset=3.5, receptive_field=19, rows=8, columns=12)
@@ -119,8 +121,9 @@ class FakeNetworks:
         return self._model(str(path))
 
     def learn(self, footage, *, budget_seconds, seed, progress, stop):
-        windows = WindowSettings(self.spacing, *WORKING)
-        builder = WindowBuilder(windows)
+        times = [picture.pts for picture in footage.pictures()]
+        self.spacing = frame_period(times) or self.spacing
+        builder = WindowBuilder(WindowSettings(self.spacing, *WORKING))
         found = sum(builder.push(picture) is not None for picture in footage.pictures())
         self.learned.append((footage, found))
         if self.during is not None:
