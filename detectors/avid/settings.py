@@ -77,8 +77,8 @@ class AvidSettings:
         noise_at_test: add the training noise when scoring, as the first published code does (off: the clean window).
     """
 
-    inpainter: InpainterSettings = field(default_factory=presets.light_inpainter)
-    detector: DetectorSettings = field(default_factory=presets.light_detector)
+    inpainter: InpainterSettings = field(default_factory=presets.fast_inpainter)
+    detector: DetectorSettings = field(default_factory=presets.watch_detector)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     mode: WindowMode = "difference"
     blur: float = 0.8
