@@ -191,7 +191,8 @@ def _rates(asked: float | None, supported: float | None) -> str | None:
 
 def _rate(per_day: float) -> str:
     if per_day >= _PER_HOUR_FROM:
-        return f"{per_day / 24:.3g} false alarms an hour"
+        per_hour = per_day / 24
+        return f"{per_hour:,.0f} false alarms an hour" if per_hour >= 100 else f"{per_hour:.3g} false alarms an hour"
     return f"{per_day:.3g} false alarm{'' if per_day == 1 else 's'} a day"
 
 

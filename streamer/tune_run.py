@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from preprocess.geometry import CellGrid, Size
     from streamer.console import Console, Phase
     from streamer.events import Event
-    from streamer.frames import Frame
+    from streamer.frames import Bgr, Frame
     from streamer.replay import Replay
     from streamer.requests import TuneRequest
     from streamer.tune import Retuned, RetunedFrame
@@ -64,9 +64,11 @@ def tune(request: TuneRequest, console: Console) -> TuneOutcome:
     try:
         retuned = work.run()
     except _StoppedError:
-        return TuneOutcome(run.path, summary, alarms=before, alarms_before=before, interrupted=True)
-    finally:
         results.discard_if_empty()
+        return TuneOutcome(run.path, summary, alarms=before, alarms_before=before, interrupted=True)
+    except BaseException:
+        results.discard_if_empty()
+        raise
     new = _renewed(summary, retuned, settings.false_alarms_per_day, results, work.notes)
     write_summary(results.summary, new)
     return TuneOutcome(results.path, new, alarms=new["events"]["alarms"], alarms_before=before)
@@ -99,7 +101,7 @@ class _Look:
     working_size: Size
     threshold: float
 
-    def snapshot(self, peak: _Peak, event: Event) -> Any:
+    def snapshot(self, peak: _Peak, event: Event) -> Bgr:
         return snapshot(
             peak.frame,
             peak.verdict,
