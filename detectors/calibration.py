@@ -128,7 +128,10 @@ class Calibration:
             if name not in values:
                 raise ValueError(f"the calibration lacks {name!r}")
             value = values[name]
-            read[name] = tuple(float(v) for v in value) if isinstance(value, list | tuple) else float(value)
+            try:
+                read[name] = tuple(float(v) for v in value) if name in ("knots", "survival") else float(value)
+            except (TypeError, OverflowError) as error:
+                raise ValueError(f"the calibration's {name!r} is not made of numbers") from error
         numbers = [*read["knots"], *read["survival"], *(v for v in read.values() if isinstance(v, float))]
         if not all(math.isfinite(number) for number in numbers):
             raise ValueError("the calibration holds numbers that are not finite")
@@ -137,6 +140,13 @@ class Calibration:
             raise ValueError("the calibration's knots and survival do not fit each other")
         if any(np.diff(knots) < 0) or any(np.diff(survival) > 0) or min(read["scale"], read["event_scale"]) <= 0:
             raise ValueError("the calibration is not monotone")
+        rounding = 1e-6
+        if not 0 < read["start_survival"] <= survival[-1] + rounding <= survival[0] + rounding <= 1 + rounding or (
+            read["start"] < knots[-1] - rounding
+        ):
+            raise ValueError("the calibration's tail does not go on where its body ends")
+        if not (0 <= read["shape"] < 1 and 0 <= read["event_shape"] < 1 and read["event_rate"] > 0):
+            raise ValueError("the calibration's tails have no finite threshold")
         return cls(**read)
 
 
@@ -200,8 +210,9 @@ def calibrate(
     _, unit = location_and_scale(frames)
     start = float(np.quantile(frames, TAIL_FROM))
     trusted = frames[frames <= np.quantile(frames, 1 - tolerated)] if tolerated else frames
-    scale = _tail_scale(trusted[trusted > start] - start, prior.shape, prior.scale * unit)
     start_survival = 1 - TAIL_FROM
+    kept = 1 - min(tolerated / start_survival, 0.9)
+    scale = _tail_scale(trusted[trusted > start] - start, prior.shape, prior.scale * unit, kept)
     quantiles = [q for q in BODY_QUANTILES if q < TAIL_FROM] + [TAIL_FROM]
     knots = np.quantile(frames, quantiles)
     length = max(1, round(minimum_duration * frame_rate))
@@ -230,14 +241,24 @@ def calibrate(
     )
 
 
-def _tail_scale(excesses: NDArray[np.float64], shape: float, prior_scale: float) -> float:
+def _tail_scale(excesses: NDArray[np.float64], shape: float, prior_scale: float, kept: float = 1.0) -> float:
     """Tail scale from excesses over the start, drawn to the prior's where they are few.
 
-    The mean of a generalised Pareto tail is scale / (1 - shape), which gives the scale at a known shape.
+    The mean of a generalised Pareto tail is scale / (1 - shape), which gives the scale at a known shape. Where only
+    the smallest ``kept`` of the excesses are trusted, their mean is that of the tail cut at this quantile.
     """
     count = len(excesses)
-    own = float(excesses.mean()) * (1 - shape) if count else 0.0
+    own = float(excesses.mean()) / _mean_below(kept, shape) if count else 0.0
     return max((count * own + BASE_WEIGHT * prior_scale) / (count + BASE_WEIGHT), 1e-3)
+
+
+def _mean_below(kept: float, shape: float) -> float:
+    """Mean of the smallest ``kept`` (0..1] of a generalised Pareto tail of scale 1: its quantiles' integral."""
+    if kept >= 1:
+        return 1 / (1 - shape)
+    if shape < 1e-6:
+        return 1 + (1 - kept) * math.log1p(-kept) / kept
+    return float(((1 - (1 - kept) ** (1 - shape)) / (1 - shape) - kept) / (shape * kept))
 
 
 def _log_survival(excess: NDArray[np.float64], shape: float, scale: float) -> NDArray[np.float64]:
