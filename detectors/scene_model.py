@@ -112,7 +112,9 @@ class SceneModel:
             networks = {n: t for n, t in tensors.items() if not n.startswith(PLACES)}
             detector = Avid(settings, networks, blur=blur, runtime=runtime)
             knowledge = Knowledge.from_json(header.calibration, _read_places(tensors))
-        except (KeyError, TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}; fit the camera anew") from error
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
             raise ModelError(f"{path}: does not fit this version of avid-watch; fit the camera anew") from error
         model = cls(detector, windows, knowledge, header, str(path))
         if knowledge.places is not None:

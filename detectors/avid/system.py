@@ -121,9 +121,11 @@ class Avid:
 
 def rebuild(settings: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: Path) -> Avid:
     """Rebuild from a model file's header and tensors (see :class:`detectors.registry.DetectorFactory`)."""
-    own = AvidSettings.from_json(settings)
     try:
+        own = AvidSettings.from_json(settings)
         return Avid(own, tensors, blur=float(settings.get("blur_pixels", own.blur * 9.0)))
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}; fit the camera anew") from error
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: its weights do not fit its settings; fit the camera anew") from error
 
