@@ -229,8 +229,6 @@ class Crowd:
         for index, walker in enumerate(walkers):
             if walker.flee is not None and now >= walker.flees_from:
                 wanted[index] = walker.flee * walker.speed
-                if walker.position[1] > self._layout.farthest - 1.0 and walker.flee[1] > 0:
-                    wanted[index] = [math.copysign(walker.speed, walker.flee[0]), 0.0]
                 relax[index] = _FLEE_RELAX
                 continue
             if walker.along >= walker.pause_at and walker.pause > 0:

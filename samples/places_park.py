@@ -10,8 +10,8 @@ import numpy as np
 from samples.ground import Stuff, strip
 from samples.layouts import Furniture, Layout, Post, choose_camera, choose_sun, colour_near, ground_zone, whole_ground
 from samples.props import bench, box
-from samples.routes import Route, route
-from samples.siting import GRASS, PAVING, Axes, Rng, Size, below, far_row, plant, skyline, trim
+from samples.routes import Route, route, thinned
+from samples.siting import GRASS, PAVING, Axes, Rng, Size, below, crosses_view, far_row, plant, skyline, trim
 
 if TYPE_CHECKING:
     from samples.camera import Array
@@ -62,7 +62,7 @@ def _paths_across(layout: Layout, rng: Rng, width: float) -> tuple[Route, Route]
         head = main.points[part]
         meet = int(np.argmin(np.linalg.norm(head - branch.points[0], axis=1)))
         via = np.concatenate([head[: max(1, meet - 8)], branch.points[10:]])
-        layout.routes.append(route(via[::8], width * 0.7, weight=0.45))
+        layout.routes.append(route(thinned(via, 8), width * 0.7, weight=0.45))
     layout.routes.append(main)
     return main, branch
 
@@ -94,7 +94,7 @@ def _lawn_ways(layout: Layout, main: Route, *, across: bool) -> None:
     if across:
         beyond = strip(main.points, 2 * (main.width / 2 + 2.0))
         count = len(main.points)
-        layout.off_limits += [route(side[::8], 1.0, around=clear) for side in (beyond[:count], beyond[count:])]
+        layout.off_limits += [route(thinned(side, 8), 1.0, around=clear) for side in (beyond[:count], beyond[count:])]
     for share in (0.55, 0.7, 0.85):
         y = camera.ground_row(share * camera.height)
         reach = camera.half_width(y) + 2.5
@@ -147,30 +147,29 @@ def plaza(rng: Rng, size: Size) -> Layout:
     band = colour_near(rng, (122.0, 128.0, 140.0))
     for q in np.arange(near + 1, far, rng.uniform(4, 7)):
         layout.zones.append(ground_zone(strip(Axes(float(q), turn).line(0.0), 0.6), "brick", band))
-    _planters(layout, rng)
-    _crossings(layout, rng, near, far)
-    skyline(layout, rng, far + 1.5, rng.uniform(-0.06, 0.06))
-    lawn_y = camera.ground_row(rng.uniform(0.66, 0.78) * size[1])
+    lawn_y = camera.ground_row(rng.uniform(0.62, 0.72) * size[1])
     side = 1.0 if rng.random() < 0.5 else -1.0
     edge = camera.half_width(lawn_y)
     _lawn(layout, rng, side, lawn_y, edge)
+    _planters(layout, rng)
     for _ in range(3):
         y = camera.ground_row(rng.uniform(0.3, 0.5) * size[1])
         x = rng.choice([-1.0, 1.0]) * camera.half_width(y) * rng.uniform(0.75, 0.95)
         layout.props.append(Post(x, y, 5.0, 0.08, (66, 70, 68), lamp=True))
+        layout.obstacles.append((x, y, 0.3))
+    _crossings(layout, rng, near, far)
+    skyline(layout, rng, far + 1.5, rng.uniform(-0.06, 0.06))
     return layout
 
 
 def _lawn(layout: Layout, rng: Rng, side: float, y: float, edge: float) -> None:
     """A lawn with a kerb at one side of a plaza, which nobody steps on."""
-    depth, width = rng.uniform(3.5, 5.5), edge * rng.uniform(0.55, 0.75)
+    depth, width = rng.uniform(4.0, 6.0), edge * rng.uniform(0.65, 0.85)
     middle = side * (edge + 1.0 - width / 2 + 0.5)
     line = np.array([[middle - width / 2, y], [middle + width / 2, y]])
     layout.zones.append(ground_zone(strip(line, depth + 0.3), "concrete", (165, 168, 170)))
     layout.zones.append(ground_zone(strip(line, depth), "grass", colour_near(rng, GRASS)))
-    keep_out = [(middle + share * width, y, depth * 0.62) for share in (-0.33, 0.0, 0.33)]
-    layout.obstacles += keep_out
-    layout.routes[:] = [route(way.points[::6], way.width, around=keep_out) for way in layout.routes]
+    layout.obstacles += [(middle + share * width, y, depth * 0.62) for share in (-0.33, 0.0, 0.33)]
     start, end = (side * (edge + 2.5), y + 0.6), (middle - side * (width / 2 + 0.5), y - 0.4)
     beyond = (-side * edge * 0.4, y - 2.5)
     layout.off_limits.append(route([start, (middle, y), end, beyond, (-side * (edge + 2), y - 2.0)], 1.0))
@@ -184,7 +183,8 @@ def _planters(layout: Layout, rng: Rng) -> None:
     for _ in range(40):
         y = camera.ground_row(rng.uniform(0.36, 0.72) * camera.height)
         x = rng.uniform(-0.85, 0.85) * camera.half_width(y)
-        if all(math.hypot(x - a, y - b) > 6.5 for a, b in spots) and len(spots) < 2:
+        room = all(math.hypot(x - a, y - b) > radius + 4.0 for a, b, radius in layout.obstacles)
+        if room and all(math.hypot(x - a, y - b) > 6.5 for a, b in spots) and len(spots) < 2:
             spots.append((x, y))
     for number, (x, y) in enumerate(spots):
         side = rng.uniform(1.6, 2.6)
@@ -210,9 +210,11 @@ def _crossings(layout: Layout, rng: Rng, near: float, far: float) -> None:
     gates += [(rng.uniform(-0.7, 0.7) * camera.half_width(far), far + 4.0) for _ in range(2)]
     for index, start in enumerate(gates):
         for end in gates[index + 1 :]:
-            if abs(start[0] - end[0]) + abs(start[1] - end[1]) < 9 or start[0] == end[0]:
+            if math.dist(start, end) < 8 or not crosses_view(camera, start, end):
                 continue
             y = rng.uniform(near + 2, far - 3)
             via = (rng.uniform(-0.5, 0.5) * camera.half_width(y), y)
             stops = [start, via, end] if rng.random() < 0.4 else [start, end]
-            layout.routes.append(route(stops, 2.4, around=layout.obstacles))
+            way = route(stops, 2.4, around=layout.obstacles)
+            if all(np.hypot(*(way.points - spot[:2]).T).min() > 0.9 * spot[2] for spot in layout.obstacles):
+                layout.routes.append(way)

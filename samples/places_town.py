@@ -21,7 +21,21 @@ from samples.layouts import (
 )
 from samples.props import box
 from samples.routes import route
-from samples.siting import GRASS, PAVING, TARMAC, WALL, Axes, Rng, Size, below, car, far_row, skyline, trim
+from samples.siting import (
+    GRASS,
+    PAVING,
+    TARMAC,
+    WALL,
+    Axes,
+    Rng,
+    Size,
+    below,
+    car,
+    crosses_view,
+    far_row,
+    skyline,
+    trim,
+)
 
 if TYPE_CHECKING:
     from samples.camera import Array, Camera
@@ -130,7 +144,7 @@ def hall(rng: Rng, size: Size) -> Layout:
     gates += [(s * 0.35 * camera.half_width(far), far + 1.5) for s in (-1.0, 1.0)]
     for index, start in enumerate(gates):
         for end in gates[index + 1 :]:
-            if abs(start[0] - end[0]) + abs(start[1] - end[1]) >= 5:
+            if math.dist(start, end) > 5 and crosses_view(camera, start, end):
                 layout.routes.append(route([start, end], 1.6, around=layout.obstacles))
     outside = side * (edge + 2.0)
     layout.off_limits.append(

@@ -42,11 +42,16 @@ class Route:
         return Route(self.points[::-1].copy(), self.width, self.weight)
 
 
+def thinned(points: Array, every: int) -> Array:
+    """Every ``every``-th of some points ``(K, 2)``, and the last one."""
+    return np.concatenate([points[:-1:every], points[-1:]])
+
+
 def resample(line: Array, spacing: float = SPACING) -> Array:
-    """Points at equal distances along a line ``(K, 2)``; the last piece is cut."""
+    """Points at equal distances along a line ``(K, 2)``, both ends among them; about ``spacing`` metres apart."""
     steps = np.linalg.norm(np.diff(line, axis=0), axis=1)
     run = np.concatenate([[0.0], np.cumsum(steps)])
-    places = np.arange(0.0, run[-1], spacing)
+    places = np.linspace(0.0, run[-1], max(2, round(float(run[-1]) / spacing) + 1))
     return np.stack([np.interp(places, run, line[:, axis]) for axis in (0, 1)], axis=1)
 
 
@@ -67,13 +72,13 @@ def route(
         inner = np.stack([quarter, third], axis=1).reshape(-1, 2)
         line = np.concatenate([line[:1], inner, line[-1:]])
     line = resample(line)
-    for _ in range(2 if around else 0):
+    for _ in range(4 if len(around) and len(line) > 7 else 0):
         for x, y, radius in around:
             away = line - np.array([x, y])
             far = np.linalg.norm(away, axis=1, keepdims=True)
             line = line + away / np.maximum(far, 1e-6) * np.maximum(0.0, radius + 0.5 - far)
         kernel = np.hanning(17)[1:-1]
-        padded = np.pad(line, ((7, 7), (0, 0)), mode="edge")
+        padded = np.pad(line, ((7, 7), (0, 0)), mode="reflect", reflect_type="odd")  # the ends stay
         line = np.stack([np.convolve(padded[:, axis], kernel / kernel.sum(), "valid") for axis in (0, 1)], axis=1)
         line = resample(line)
     return Route(line, width, weight)

@@ -109,7 +109,10 @@ def _choose_way(cast: Cast) -> tuple[Route, float, int]:
     for both in ways:
         for way in (both, both.turned()):
             view = _view(cast.layout, way.points)
-            first, last = _longest(view.seen)
+            shown = view.seen
+            if kind == "off_path":
+                shown = shown & (_clearance(cast.layout, way.points) > _OFF)
+            first, last = _longest(shown)
             if last - first < 8:
                 continue
             part = slice(first, last + 1)
@@ -119,13 +122,12 @@ def _choose_way(cast: Cast) -> tuple[Route, float, int]:
             if low > high:
                 low = high = fast if low > fast else slow
             good = float((view.whole[part] & (view.tall[part] >= _LEAST_HEIGHT)).mean())
-            if kind == "off_path":
-                good *= float((_clearance(cast.layout, way.points[part]) > _OFF).mean())
             score = (
                 good
                 - misfit
                 + 0.25 * cast.rng.random()
                 + 0.15 * min(way.width / 3, 1.0)
+                + 0.3 * min(length / 8, 1.0)
                 + 0.15 * min(float(np.median(view.tall[part])) / 60, 1.0)
             )
             choices.append((score, way, float(cast.rng.uniform(low, high)), first))
@@ -170,7 +172,7 @@ def pass_by(cast: Cast) -> Track:
         figure = Cart(riders, cast.paint())
     span = TruthSpan(cast.event, kind, float(times[0]), end)
     if kind == "off_path":
-        span = TruthSpan(cast.event, kind, *_off_the_path(cast.layout, places, times))
+        span = TruthSpan(cast.event, kind, *_off_the_path(cast.layout, places, times, cast.plan.start))
     return Track(cast.number, figure, float(times[0]), states, span)
 
 
@@ -183,12 +185,13 @@ def _clearance(layout: Layout, places: Array) -> Array:
     return free
 
 
-def _off_the_path(layout: Layout, places: Array, times: Array) -> tuple[float, float]:
-    """First and last time at which somebody is off every route."""
-    off = np.flatnonzero(_clearance(layout, places) > _OFF)
-    if not len(off):
-        return float(times[0]), float(times[-1])
-    return float(times[off[0]]), float(times[off[-1]])
+def _off_the_path(layout: Layout, places: Array, times: Array, start: float) -> tuple[float, float]:
+    """From when to when somebody is off every route: the span that begins at about ``start`` seconds."""
+    off = (_clearance(layout, places) > _OFF) & (times >= start - STEP)
+    first = int(np.argmax(off)) if off.any() else 0
+    back = np.flatnonzero(~off[first:])
+    last = first + int(back[0]) - 1 if off.any() and len(back) else len(times) - 1
+    return float(times[first]), float(times[last])
 
 
 def _choose_spot(cast: Cast, tall: tuple[float, float]) -> tuple[Route, int]:
@@ -200,8 +203,9 @@ def _choose_spot(cast: Cast, tall: tuple[float, float]) -> tuple[Route, int]:
             view = _view(cast.layout, way.points)
             feet = camera.project(np.concatenate([way.points, np.zeros((len(way.points), 1))], axis=1))
             aside = np.abs(feet[:, 0] / camera.width - 0.5)
-            miss = np.maximum(tall[0] - view.tall, 0) / 30 + np.maximum(view.tall - tall[1], 0) / 30
-            score = miss + 3.0 * np.maximum(aside - 0.3, 0) + 9.0 * ~view.whole
+            miss = np.maximum(tall[0] - view.tall, 0) / 15 + np.maximum(view.tall - tall[1], 0) / 15
+            low = np.maximum(feet[:, 1] / camera.height - 0.88, 0)
+            score = miss + 3.0 * np.maximum(aside - 0.3, 0) + 40.0 * low + 9.0 * ~view.whole
             score = score + 0.25 * cast.rng.random(len(score))
             score[: max(8, int(3 / SPACING))] += 5.0
             index = int(np.argmin(score))
@@ -239,7 +243,7 @@ def throw(cast: Cast) -> list[Track]:
     """Somebody stops, throws a thing across the picture, and walks on; the thing bounces and comes to rest."""
     rng, camera, start = cast.rng, cast.layout.camera, cast.plan.start
     look = choose_appearance(rng)
-    way, spot = _choose_spot(cast, (60, 110))
+    way, spot = _choose_spot(cast, (75, 120))
     times, states = _stop_and_go(cast, way, spot, look, stay=2.2)
     swing = times - start
     windup, release = 0.55, 0.8
@@ -251,11 +255,11 @@ def throw(cast: Cast) -> list[Track]:
     aim = -1.0 if here[0] > 0 else 1.0
     room = camera.half_width(float(here[1])) - aim * float(here[0])
     far = float(np.clip((room - 1.0) / _REACH, 2.0, 6.0)) * rng.uniform(0.85, 1.0)
-    direction = np.array([aim, rng.uniform(-0.15, 0.25)])
+    direction = np.array([aim, rng.uniform(0.0, 0.3)])
     _face(states, times, (start - 0.4, start + 2.2), math.atan2(direction[1], direction[0]))
     shapes: tuple[str, ...] = ("ball", "ball", "box", "bag")
     shape = shapes[int(rng.integers(len(shapes)))]
-    size = rng.uniform(0.38, 0.5) if shape == "ball" else rng.uniform(0.5, 0.65)
+    size = rng.uniform(0.48, 0.6) if shape == "ball" else rng.uniform(0.6, 0.75)
     thing = Thing("ball" if shape == "ball" else "box" if shape == "box" else "bag", float(size), cast.paint())
     flight = _flight(states, times, start + release, direction / np.hypot(*direction) * far, cast.duration)
     rest = start + release + _FLIGHT_LENGTH
@@ -321,7 +325,7 @@ def leave_behind(cast: Cast) -> list[Track]:
     """Somebody brings a bag, a box or a suitcase, stoops to put it down, and goes."""
     rng, start = cast.rng, cast.plan.start
     look = choose_appearance(rng)
-    way, spot = _choose_spot(cast, (60, 115))
+    way, spot = _choose_spot(cast, (70, 120))
     times, states = _stop_and_go(cast, way, spot, look, stay=2.0)
     down, up = 0.8, 1.6
     states[:, STOOP] = np.interp(times - start, [0.0, down, down + 0.25, up], [0, 0.9, 0.9, 0])

@@ -74,6 +74,14 @@ def trim(camera: Camera, line: Array, beyond: float = 3.0) -> Array:
     return kept if len(kept) >= 2 else fine
 
 
+def crosses_view(camera: Camera, start: tuple[float, float], end: tuple[float, float]) -> bool:
+    """Whether most of the straight way between two ground points lies in the picture."""
+    line = np.linspace(start, end, 21)
+    pixels = camera.project(np.concatenate([line, np.full((21, 1), 0.9)], axis=1))
+    inside = (pixels[:, 0] > 0) & (pixels[:, 0] < camera.width) & (pixels[:, 1] < camera.height)
+    return bool(inside.mean() > 0.5)
+
+
 def below(camera: Camera) -> float:
     """A distance so near that whoever stands there is not in the picture, not even with the head."""
     return camera.ground_row(camera.height - 1.0) * (1 - 2.0 / camera.altitude) - 0.6
