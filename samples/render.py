@@ -91,7 +91,7 @@ def render(settings: SceneSettings, *, grey: bool = False) -> Iterator[SceneFram
 
     Args:
         settings: what to render.
-        grey: luma alone, about twice as fast; it differs from the luma of the colour frames by rounding only.
+        grey: luma alone, about a third faster; it differs from the luma of the colour frames by rounding only.
 
     Yields:
         The frames in order.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,9 +19,10 @@ from samples.settings import LAYOUTS, LayoutName, SceneSettings
 if TYPE_CHECKING:
     from samples.layouts import Layout
 
-SEEDS = range(12)
+SEEDS = range(8)
 
 
+@cache
 def place(seed: int, layout: LayoutName) -> Layout:
     return choose_layout(SceneSettings(seed=seed, layout=layout))
 
@@ -115,4 +117,4 @@ def test_the_same_seed_gives_the_same_place_whatever_happens_there() -> None:
 
 
 def test_seeds_choose_among_all_layouts() -> None:
-    assert {choose_layout(SceneSettings(seed=seed)).name for seed in range(40)} == set(LAYOUTS)
+    assert {choose_layout(SceneSettings(seed=seed)).name for seed in range(24)} == set(LAYOUTS)
