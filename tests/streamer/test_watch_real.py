@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
+import av
+import cv2
+import numpy as np
 import pytest
 
 from streamer.cli import main
+from streamer.footage import RecordedFootage
+from streamer.networks import TorchNetworks
 from streamer.requests import WatchRequest
 from streamer.settings import WatchSettings
 from streamer.sinks.score_table import read_scores
@@ -30,6 +36,14 @@ SHOWN = (
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """Threads stay as the tests set them up: two of torch's beside a busy machine can be twenty times slower."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("streamer.networks.share_the_machine", lambda: None)
+        yield
+
+
 @pytest.fixture
 def call(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -43,18 +57,11 @@ def call(tmp_path, capsys, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A camera's model, fitted in a few steps."""
-    from fractions import Fraction
-
-    import av
-    import cv2
-    import numpy as np
-
-    folder = tmp_path_factory.mktemp("fitted")
-    random = np.random.default_rng(3)
-    ground = random.integers(60, 110, (120, 160), dtype=np.uint8)
-    with av.open(str(folder / "normal.mp4"), "w") as container:
+def normal(tmp_path_factory):
+    """A recording of something small that crosses a textured ground."""
+    path = tmp_path_factory.mktemp("normal") / "normal.mp4"
+    ground = np.random.default_rng(3).integers(60, 110, (120, 160), dtype=np.uint8)
+    with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
         for number in range(60):
@@ -64,8 +71,17 @@ def model(tmp_path_factory):
             frame.pts, frame.time_base = number, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    path = folder / "gate.avid"
-    assert main(["fit", str(folder / "normal.mp4"), "-o", str(path), "--steps", "2", "-q"]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(normal):
+    """A camera's model, learned in a few seconds."""
+    learned = TorchNetworks(WatchSettings()).learn(
+        RecordedFootage([normal]), budget_seconds=6, seed=0, progress=lambda _: None, stop=lambda: False
+    )
+    path = normal.with_name("gate.avid")
+    learned.save(path)
     return path
 
 
@@ -73,15 +89,20 @@ def scores(folder):
     return [row.score for row in read_scores(folder / "scores.csv")]
 
 
-def test_a_fitted_model_has_its_loss_curve_and_can_be_asked_what_it_is(model, call):
-    assert (model.parent / "gate.losses.png").stat().st_size > 1000
-    assert not (model.parent / "gate.training").exists()
-    code, out, err = call("info", model, "--json")
+def test_a_fitted_model_has_its_loss_curve_and_watches(normal, clip, call, tmp_path):
+    code, out, err = call("fit", normal, "-o", "gate.avid", "--steps", "2")
+    assert (code, err) == (0, "")
+    assert "2 steps" in out
+    assert (tmp_path / "gate.losses.png").stat().st_size > 1000
+    assert not (tmp_path / "gate.training").exists()
+    code, out, err = call("info", "gate.avid", "--json")
     assert (code, err) == (0, "")
     assert json.loads(out)["training"]["steps"] == 2
+    code, _, err = call(clip(60, size=(160, 120)), "--model", "gate.avid", "--name", "yard")
+    assert (code, err) == (0, "")
 
 
-def test_a_fitted_model_watches(model, clip, call, tmp_path):
+def test_a_model_watches(model, clip, call, tmp_path):
     code, out, err = call(clip(60, size=(160, 120)), "--model", model)
     assert (code, err) == (0, "")
     summary = json.loads((tmp_path / "gate.avid" / "summary.json").read_text())
@@ -127,10 +148,10 @@ def test_a_foreign_model_is_refused_in_one_line(clip, call, tmp_path):
 
 
 def test_a_recording_of_its_own_is_learned_from_and_watched(clip, call, tmp_path):
-    code, _, err = call(clip(120, size=(160, 120)), "--learn-budget", "2", "--json")
+    code, _, err = call(clip(120, size=(160, 120)), "--learn-budget", "6", "--json")
     assert (code, err) == (0, "")
     summary = json.loads((tmp_path / "gate.avid" / "summary.json").read_text())
-    assert summary["learning"]["budget_seconds"] == 2
+    assert summary["learning"]["budget_seconds"] == 6
     assert summary["model"]["adapted"]
     assert summary["threshold"]["supported_false_alarms_per_day"] > 0
     assert set(summary["calibration"]) >= {"decision", "joint", "paper"}
@@ -141,7 +162,7 @@ def test_a_recording_of_its_own_is_learned_from_and_watched(clip, call, tmp_path
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", SHOWN)
 def test_odd_media_work_or_are_refused_in_one_line(name, call, tmp_path):
-    code, _, err = call(MEDIA / name, "--learn-budget", "1", "-q")
+    code, _, err = call(MEDIA / name, "--learn-budget", "6", "-q")
     assert code == (3 if name in {"one_frame.mp4", "vfr.mp4"} else 0)
     assert len(err.splitlines()) == (1 if code else 0)
     if code == 0:
