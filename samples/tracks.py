@@ -24,6 +24,9 @@ STEP: Final = 0.1
 X, Y, Z, HEADING, SPEED, PHASE, RUN, STOOP, ARM, ARM_ANGLE = range(10)
 COLUMNS: Final = 10
 
+_FASTEST_TURN: Final = 4.5
+"""Radians per second that anybody turns at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class TruthSpan:
@@ -121,13 +124,20 @@ def walk_states(
 def _headings(velocity: Array, speed: Array, first: float | None) -> Array:
     """Heading along the velocity, held while standing, unwrapped and smooth."""
     angle = np.arctan2(velocity[:, 1], velocity[:, 0])
-    moving = speed > 0.15
+    moving = speed > 0.25
     if not moving.any():
         return np.full(len(speed), 0.0 if first is None else first)
     latest = np.maximum.accumulate(np.where(moving, np.arange(len(speed)), -1))
     start = first if first is not None else float(angle[int(np.argmax(moving))])
     held = np.where(latest >= 0, angle[np.maximum(latest, 0)], start)
-    return _smooth(np.unwrap(held), 7)
+    turned = np.unwrap(held)
+    # Nobody spins on the spot, though a push from behind may turn the velocity at once.
+    most = _FASTEST_TURN * STEP
+    for index in range(1, len(turned)):
+        turn = turned[index] - turned[index - 1]
+        if abs(turn) > most:
+            turned[index] = turned[index - 1] + math.copysign(most, turn)
+    return _smooth(turned, 7)
 
 
 def _smooth(values: Array, width: int) -> Array:
