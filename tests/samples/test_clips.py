@@ -37,7 +37,8 @@ def test_a_clip_is_what_was_rendered_but_for_its_compression(written: Path) -> N
         assert stream.codec_context.name == "h264"
         assert stream.average_rate == 10
         decoded = [
-            (frame.pts * frame.time_base, frame.to_ndarray(format="bgr24")) for frame in container.decode(stream)
+            ((frame.pts or 0) * (frame.time_base or 0), frame.to_ndarray(format="bgr24"))
+            for frame in container.decode(stream)
         ]
     frames = list(render(TINY))
     assert [pts for pts, _ in decoded] == [frame.pts for frame in frames]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
@@ -199,6 +200,6 @@ def test_every_kind_of_event_finds_room_in_every_layout(layout: LayoutName) -> N
         ({"events": (EventPlan("cyclist", 99.0),)}, "outside"),
     ],
 )
-def test_a_scene_that_cannot_be_is_refused_with_the_reason(wrong: dict[str, object], word: str) -> None:
+def test_a_scene_that_cannot_be_is_refused_with_the_reason(wrong: dict[str, Any], word: str) -> None:
     with pytest.raises(SceneError, match=word):
         replace(SMALL, **wrong)
