@@ -31,15 +31,18 @@ from preprocess.temporal import to_working_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from fractions import Fraction
 
     from detectors.base import Scores
     from detectors.evidence import Decision, Places
     from detectors.inference import Runtime
-    from preprocess.pictures import Footage, WindowSettings
+    from preprocess.pictures import Footage, PictureStream, WindowSettings
 
 MEASURED_PICTURES = 700  # pictures the scene is measured on; at 640 pixels of width they take 160 MB at most
 MEASURED_WIDTH = 640
 READING_SHARE = 0.45  # of the budget; reading stops there with what it has
+LEAST_READ = 2  # seconds of unbroken footage that are read even where no time is left: less leaves nothing to calibrate
+MOST_UNASKED = 500  # pictures after which a spent budget ends the reading of broken footage all the same
 CALIBRATION_SHARE = 0.3  # of the budget, kept for places and calibration
 HELD_OUT = 0.3  # share of the windows, the last ones, that adapt no network and choose between before and after
 LEAST_ADAPTED = 60  # windows below which the networks are left alone
@@ -76,7 +79,7 @@ class Budget:
 
     def share_used(self) -> float:
         """Share of the time used, from 0."""
-        return (time.monotonic() - self.started) / self.seconds
+        return (time.monotonic() - self.started) / max(self.seconds, 1e-9)
 
     def before(self, share: float) -> bool:
         """Whether less than this share is used and nobody asked to stop."""
@@ -149,7 +152,7 @@ def read_measure(footage: Footage, budget: Budget | None = None) -> SceneMeasure
     size = (0, 0)
     stream = footage.pictures()
     try:
-        for picture in stream:
+        for picture in _affordable(stream, budget, READING_SHARE / 3, LEAST_READ):
             height, width = picture.luma.shape
             if not pictures:
                 size = (width, height)
@@ -157,7 +160,7 @@ def read_measure(footage: Footage, budget: Budget | None = None) -> SceneMeasure
             small = to_working_size(picture.luma, round(width / shrink), round(height / shrink))
             if (width, height) == size:
                 pictures.append(Picture(small, picture.pts, picture.segment))
-            if len(pictures) >= MEASURED_PICTURES or (budget is not None and not budget.before(READING_SHARE / 3)):
+            if len(pictures) >= MEASURED_PICTURES:
                 break
     finally:
         stream.close()
@@ -184,13 +187,30 @@ def read_bank(footage: Footage, windows: WindowSettings, budget: Budget | None =
     """
     stream = footage.pictures()
     try:
-        bank = build_bank(stream, windows, keep_going=lambda: budget is None or budget.before(READING_SHARE))
+        bank = build_bank(_affordable(stream, budget, READING_SHARE, LEAST_READ + 5 * windows.spacing), windows)
     finally:
         stream.close()
     if len(bank) == 0:
         needed = float(5 * windows.spacing)
         raise InputError(f"nothing to learn from: no {needed:.2g} s of unbroken pictures; give longer footage")
     return bank
+
+
+def _affordable(
+    stream: PictureStream, budget: Budget | None, share: float, least: Fraction | float
+) -> Iterator[Picture]:
+    """Pictures until this share of the budget is used, but at least ``least`` seconds in a row of them."""
+    first: Picture | None = None
+    enough = False
+    for count, picture in enumerate(stream, 1):
+        yield picture
+        if budget is None:
+            continue
+        if first is None or picture.segment != first.segment:
+            first = picture
+        enough = enough or picture.pts - first.pts >= least or count >= MOST_UNASKED
+        if enough and not budget.before(share):
+            return
 
 
 def _adapt(
@@ -275,12 +295,12 @@ def _affordable_rows(bank: WindowBank, detector: Avid, budget: Budget) -> list[i
     detector.score(torch.from_numpy(bank.windows(first)))
     seconds = time.monotonic() - started
     left = max(0.0, (1 - budget.share_used()) * budget.seconds)
-    affordable = max(BATCH, int(0.8 * left / max(seconds, 1e-6)) * len(first))
+    affordable = max(BATCH, 0.8 * left / max(seconds, 1e-6) * len(first))  # endless where the budget is
     if affordable >= len(bank):
         return list(range(len(bank)))
     # Stretches stay unbroken, because smoothing and event rates live on neighbouring frames.
     stretches = 4
-    each = max(1, affordable // stretches)
+    each = max(1, int(affordable) // stretches)
     starts = np.linspace(0, len(bank) - each, stretches).astype(int)
     return sorted({row for start in starts for row in range(start, start + each)})
 
