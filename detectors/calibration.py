@@ -35,15 +35,19 @@ class TailPrior:
     Attributes:
         shape: of the generalised Pareto tail of frames, >= 0.
         scale: of the same, in scene scales.
+        event_offset: how far above the scene's own 90 % quantile of the sustained statistic the event tail begins.
         event_shape, event_scale: of the tail of sustained peaks.
         event_rate: clusters of the sustained statistic above the tail's start, per second.
+        seconds: normal footage behind all this.
     """
 
     shape: float = 0.1
     scale: float = 0.8
+    event_offset: float = 0.0
     event_shape: float = 0.1
     event_scale: float = 0.8
     event_rate: float = 0.05
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,8 @@ class Calibration:
         event_start: sustained statistic at which the event tail begins.
         event_rate: clusters per second above ``event_start``.
         event_shape, event_scale: of the event tail.
-        seconds: normal footage behind this, seconds.
+        seconds: normal footage of the scene behind this.
+        base_seconds: normal footage of the base model's scenes behind its tails.
     """
 
     knots: tuple[float, ...]
@@ -73,6 +78,7 @@ class Calibration:
     event_shape: float
     event_scale: float
     seconds: float
+    base_seconds: float = 0.0
 
     def p_value(self, statistic: NDArray[np.floating] | float) -> NDArray[np.float64]:
         """Share of normal frames that reach ``statistic`` (any shape), in (0, 1]; never rising."""
@@ -103,16 +109,33 @@ class Calibration:
         return self.event_rate * SECONDS_PER_DAY * math.exp(log_share)
 
     def threshold(self, false_alarms_per_day: float) -> float:
-        """The finite threshold, as a level, at which so many false events per watched day are expected."""
+        """The finite threshold, as a level, for so many false events per watched day.
+
+        Rates below :attr:`lowest_per_day` are not extrapolated to: no footage bears out the tail there, and every
+        step further costs real events. The threshold is then the one of that rate.
+
+        Raises:
+            ValueError: the rate is not positive.
+        """
         if not false_alarms_per_day > 0:
             raise ValueError(f"the accepted rate must be positive, not {false_alarms_per_day}")
-        log_share = math.log(false_alarms_per_day / (self.event_rate * SECONDS_PER_DAY))
+        rate = self.rate_set(false_alarms_per_day)
+        log_share = math.log(rate / (self.event_rate * SECONDS_PER_DAY))
         excess = 0.0 if log_share >= 0 else _excess_at(log_share, self.event_shape, self.event_scale)
         return float(self.level(self.event_start + excess))
 
+    def rate_set(self, false_alarms_per_day: float) -> float:
+        """The rate the threshold is set for: the one asked for, or the lowest that footage bears out."""
+        return max(false_alarms_per_day, self.lowest_per_day)
+
+    @property
+    def lowest_per_day(self) -> float:
+        """The lowest rate that the scene's footage and the base model's scenes together bear out: 3 / T (95 %)."""
+        return 3.0 * SECONDS_PER_DAY / max(self.seconds + self.base_seconds, 1e-9)
+
     @property
     def supported_per_day(self) -> float:
-        """The smallest rate the footage itself supports: no event in T bounds the rate at 3 / T (95 %)."""
+        """The lowest rate the scene's own footage supports: no event in T bounds the rate at 3 / T (95 %)."""
         return 3.0 * SECONDS_PER_DAY / max(self.seconds, 1e-9)
 
     def to_json(self) -> dict[str, Any]:
@@ -218,12 +241,12 @@ def calibrate(
     length = max(1, round(minimum_duration * frame_rate))
     lasting = [sustained(s, length) for s in segments]
     joined = np.concatenate(lasting)
-    event_start = float(np.quantile(joined, TAIL_FROM))
+    event_start = float(np.quantile(joined, TAIL_FROM)) + prior.event_offset * unit
     gap = max(1, round(merge_gap * frame_rate))
     peaks = np.concatenate([cluster_peaks(s, event_start, gap) for s in lasting])
-    if tolerated and len(peaks) > 1:
-        peaks = np.sort(peaks)[: max(1, int(len(peaks) * (1 - 2 * tolerated)))]
-    event_scale = _tail_scale(peaks - event_start, prior.event_shape, prior.event_scale * unit)
+    # Whatever reaches the highest frames may be one of the irregular ones: there it is known only to be high.
+    bound = float(np.quantile(frames, 1 - tolerated)) - event_start if tolerated else math.inf
+    event_scale = _censored_scale(peaks - event_start, bound, prior.event_scale * unit)
     prior_seconds = BASE_WEIGHT / prior.event_rate
     event_rate = (len(peaks) + BASE_WEIGHT) / (seconds + prior_seconds)
     return Calibration(
@@ -238,6 +261,7 @@ def calibrate(
         event_shape=prior.event_shape,
         event_scale=event_scale,
         seconds=seconds,
+        base_seconds=prior.seconds,
     )
 
 
@@ -250,6 +274,19 @@ def _tail_scale(excesses: NDArray[np.float64], shape: float, prior_scale: float,
     count = len(excesses)
     own = float(excesses.mean()) / _mean_below(kept, shape) if count else 0.0
     return max((count * own + BASE_WEIGHT * prior_scale) / (count + BASE_WEIGHT), 1e-3)
+
+
+def _censored_scale(excesses: NDArray[np.float64], bound: float, prior_scale: float) -> float:
+    """Scale of an exponential tail from excesses of which those over ``bound`` are only known to be over it.
+
+    The maximum-likelihood estimate is the sum of all, cut at the bound, over the number below it; drawn to the prior's
+    where those are few. A bound below the tail's start leaves the prior alone.
+    """
+    if bound <= 0:
+        return max(prior_scale, 1e-3)
+    known = int((excesses <= bound).sum())
+    total = float(np.minimum(excesses, bound).sum())
+    return max((total + BASE_WEIGHT * prior_scale) / (known + BASE_WEIGHT), 1e-3)
 
 
 def _mean_below(kept: float, shape: float) -> float:

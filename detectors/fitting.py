@@ -169,6 +169,7 @@ class _Training:
         self.best_step = 0
         self._best: dict[str, torch.Tensor] = trainer.weights()
         self._best_figure = -np.inf
+        self._next_look = 0.0
         self._spent = 0.0
 
     def run(self, progress: Callable[[LearnProgress], None], stop: Callable[[], bool]) -> dict[str, torch.Tensor]:
@@ -176,11 +177,11 @@ class _Training:
         if self.options.resume:
             self._resume()
         started = time.monotonic() - self._spent
-        next_look, saved = self._share(started), time.monotonic()
+        saved = time.monotonic()
         while (share := self._share(started)) < 1 and not stop():
-            if share >= next_look:
+            if share >= self._next_look:
                 self._look()
-                next_look = share + 1 / CHECKPOINTS
+                self._next_look = share + 1 / CHECKPOINTS
             losses = self.trainer.step(share)
             self._note(losses)
             progress(LearnProgress("training", share, f"step {self.trainer.steps}, loss {losses.reconstruction:.4f}"))
@@ -188,11 +189,13 @@ class _Training:
                 self._spent = time.monotonic() - started
                 self._save()
                 saved = time.monotonic()
-        self._look()
-        self._spent = time.monotonic() - started
-        if stop():
+        interrupted = stop()
+        if interrupted:
+            # Saved before the last look, which a training without interruption would not have had here.
+            self._spent = time.monotonic() - started
             self._save()
-        elif self.options.resume_file is not None:
+        self._look()
+        if not interrupted and self.options.resume_file is not None:
             self.options.resume_file.unlink(missing_ok=True)
         if self.options.loss_curve is not None:
             save_loss_curve(self.options.loss_curve, self.losses, self.checkpoints, self.best_step)
@@ -230,6 +233,7 @@ class _Training:
             "best": self._best,
             "best_figure": float(self._best_figure),
             "best_step": self.best_step,
+            "next_look": self._next_look,
             "spent": self._spent,
             "preset": self.options.preset,
         }
@@ -249,6 +253,7 @@ class _Training:
                 self.losses, self.checkpoints = list(state["losses"]), list(state["checkpoints"])
                 self._best, self._best_figure = state["best"], state["best_figure"]
                 self.best_step, self._spent = state["best_step"], state["spent"]
+                self._next_look = state["next_look"]
         except Exception as error:
             raise ModelError(f"{path}: the training state is damaged or does not fit; begin anew") from error
         if preset != self.options.preset:

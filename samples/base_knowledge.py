@@ -32,10 +32,11 @@ BATCH: Final = 8
 LEARNED_SECONDS: Final = 28.0
 SUSTAINED_FRAMES: Final = 3
 GAP_FRAMES: Final = FRAME_RATE
-SHARES: Final = tuple(round(0.1 * step, 1) for step in range(11))
+SHARES: Final = (0.3, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85)  # I always has a say: D knows only what it was shown
 MEMORIES: Final = (0.0, 0.1, 0.2)
 RATES_PER_MINUTE: Final = (1.0, 0.5, 0.2)
-LARGEST_SHAPE: Final = 0.15
+LARGEST_SHAPE: Final = 0.1
+EVENT_TAIL_FROM: Final = 0.5  # quantile of normal scenes' peaks at which the event tail begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +178,12 @@ def _recall(scenes: Sequence[_Scored], decision: Decision, fusion: Fusion, memor
 def _tails(scenes: Sequence[_Scored], decision: Decision, fusion: Fusion, memory: float) -> TailPrior:
     _, peaks, excesses, seconds = _peaks(scenes, decision, fusion, memory)
     shape, scale = _fit(excesses)
-    event_shape, event_scale = _fit(peaks)
-    return TailPrior(shape, scale, event_shape, event_scale, max(len(peaks), 1) / seconds)
+    offset = float(np.quantile(peaks, EVENT_TAIL_FROM)) if len(peaks) else 0.0
+    high = peaks[peaks > offset]
+    event_shape, event_scale = _fit(high - offset)
+    return TailPrior(
+        shape, scale, round(offset, 4), event_shape, event_scale, max(len(high), 1) / seconds, round(seconds, 1)
+    )
 
 
 def _fit(excesses: NDArray[np.float64]) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from streamer.footage import RecordedFootage
 from streamer.networks import FitFiles, TorchNetworks
 from streamer.requests import FitOutcome
 from streamer.sinks.writing import told_as_output_errors
+from streamer.summary_text import lowest_rate
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -139,6 +140,7 @@ def _outcome(
         seconds=seconds,
         false_alarms_per_day=settings.false_alarms_per_day,
         supported_false_alarms_per_day=model.supported_per_day,
+        lowest_false_alarms_per_day=lowest_rate({"decision": "joint", **model.calibration_json()}),
         loss_curve=files.loss_curve if files.loss_curve.is_file() else None,
         interrupted=interrupted,
         details=details,

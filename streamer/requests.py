@@ -101,6 +101,7 @@ class FitOutcome:
         seconds: time taken, in seconds.
         false_alarms_per_day: the rate asked for.
         supported_false_alarms_per_day: the lowest rate the footage supports by itself; None where unknown.
+        lowest_false_alarms_per_day: the lowest rate the threshold can be set for; None where unknown.
         loss_curve: the picture of the losses; None where none was written.
         interrupted: the user stopped it; the model is what was learned until then.
         details: more to say, as name and value, in the order to be shown (scene scale, spacing, preset …).
@@ -116,6 +117,7 @@ class FitOutcome:
     loss_curve: Path | None = None
     interrupted: bool = False
     details: Mapping[str, str] = field(default_factory=dict)
+    lowest_false_alarms_per_day: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _MOST_EVENTS = 12
 """A longer list scrolls the rest of the summary away; all of them stand in events.jsonl."""
 _PER_HOUR_FROM = 48.0
+_SECONDS_PER_DAY = 86_400.0
 """Rates of more than two an hour are easier to grasp per hour than per day."""
 _LEAST_MEASURED = 1e-9
 """Below this, a probability is a figure of speech."""
@@ -61,6 +62,7 @@ def render_summary(summary: Record, events: Sequence[Record] = (), folder: Path 
         _rates(
             _number(threshold.get("asked_false_alarms_per_day")),
             _number(threshold.get("supported_false_alarms_per_day")),
+            lowest_rate(_part(summary, "calibration")),
         ),
     )
     page.line("speed", _speed(summary))
@@ -80,7 +82,14 @@ def render_fit(outcome: FitOutcome) -> Text:
     page.title(str(outcome.model))
     page.line("learned", f"from {roughly(outcome.footage_seconds)} of normal footage, {count(outcome.frames, 'frame')}")
     page.line("training", f"{count(outcome.steps, 'step')} in {roughly(outcome.seconds)}")
-    page.line("threshold", _rates(outcome.false_alarms_per_day, outcome.supported_false_alarms_per_day))
+    page.line(
+        "threshold",
+        _rates(
+            outcome.false_alarms_per_day,
+            outcome.supported_false_alarms_per_day,
+            outcome.lowest_false_alarms_per_day,
+        ),
+    )
     for name, value in outcome.details.items():
         page.line(name, value)
     if outcome.loss_curve is not None:
@@ -178,15 +187,28 @@ def _odds(p_value: float | None) -> str:
     return f"1 in {rounded / 1e6:,.3g} million" if rounded >= 1e6 else f"1 in {rounded:,.0f}"
 
 
-def _rates(asked: float | None, supported: float | None) -> str | None:
+def _rates(asked: float | None, supported: float | None, lowest: float | None = None) -> str | None:
+    """The rate asked for, the rate the threshold is set for, and the rate this footage supports by itself."""
     if asked is None:
         return None
     text = f"set for {_rate(asked)}"
+    if lowest is not None and lowest > asked:
+        text = f"{_rate(asked)} asked for; set for {_rate(lowest)}, the fewest that can be vouched for yet"
     if supported is None:
         return text
     if supported <= asked:
         return f"{text}, which the normal footage supports"
-    return f"{text}\nthis much normal footage supports {_rate(supported)}; the rest is extrapolated"
+    return f"{text}\nthis much normal footage supports {_rate(supported)} by itself; longer footage supports fewer"
+
+
+def lowest_rate(calibration: Mapping[str, object]) -> float | None:
+    """The lowest rate that this footage and the base model's scenes bear out: three over the time watched (95 %)."""
+    decision = calibration.get("decision")
+    values = calibration.get(decision) if isinstance(decision, str) else None
+    if not isinstance(values, Mapping):
+        return None
+    seconds = (_number(values.get("seconds")) or 0.0) + (_number(values.get("base_seconds")) or 0.0)
+    return 3 * _SECONDS_PER_DAY / seconds if seconds > 0 else None
 
 
 def _rate(per_day: float) -> str:

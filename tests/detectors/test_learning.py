@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from detectors import learning
+from detectors.avid import validation
 from detectors.evidence import Places
 from detectors.learning import Budget, LearnProgress, learn_scene, read_bank, read_measure
 from preprocess.errors import InputError
@@ -35,6 +36,8 @@ def base() -> SceneModel:
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learning, "ADAPTATION_STEPS", 12)
+    monkeypatch.setattr(validation, "BATCHES", 1)
+    monkeypatch.setattr(validation, "CROPS", 6)
 
 
 def assert_usable(model: SceneModel, size: tuple[int, int] = (96, 64)) -> None:

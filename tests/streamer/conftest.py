@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 WORKING = (96, 64)
 GRID = CellGrid(stride=8.0, offset=3.5, receptive_field=19, rows=8, columns=12)
+# Endless footage, so that every rate asked for has a threshold of its own.
 CALIBRATION = Calibration(
     knots=(0.0, 1.0),
     survival=(1.0, 0.1),
@@ -39,7 +40,8 @@ CALIBRATION = Calibration(
     event_rate=0.01,
     event_shape=0.0,
     event_scale=0.5,
-    seconds=60.0,
+    seconds=1e20,
+    base_seconds=0.0,
 )
 
 
