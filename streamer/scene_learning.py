@@ -11,15 +11,16 @@ from preprocess.errors import InputError
 from streamer.durations import format_duration
 from streamer.footage import RecordedFootage
 from streamer.learning_part import SHORT_RECORDING, duration_of, enough_to_know, learning_part
+from streamer.live_footage import LiveFootage
 from streamer.sinks.summary import LearningSummary, ModelSummary
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from detectors.learning import LearnProgress
     from preprocess.pictures import PictureStream
     from streamer.console import Console
-    from streamer.frames import Source
+    from streamer.frames import Frame, Source
     from streamer.networks import CameraModel, Networks
     from streamer.settings import WatchSettings
 
@@ -46,6 +47,7 @@ class Learned:
         part: length in seconds of the source's first part that was learned from; 0 where it was learned elsewhere.
         seconds: time the learning took; 0 with a finished model.
         budget: time it was allowed, seconds; None with a finished model.
+        gone: frames of a live source that were learned from, and are not there to be watched any more.
         warnings: what the user should know.
     """
 
@@ -53,6 +55,7 @@ class Learned:
     part: Fraction = Fraction(0)
     seconds: float = 0.0
     budget: float | None = None
+    gone: int = 0
     warnings: tuple[str, ...] = ()
 
     @property
@@ -140,6 +143,26 @@ class SceneLearner:
         rate = self._settings.frame_rate
         footage = RecordedFootage([uri], until=part, frame_rate=None if rate is None else Fraction(str(rate)))
         return replace(self.learn(footage, source.info.name), part=part, warnings=warnings)
+
+    def from_live(self, source: Source, frames: Iterator[Frame]) -> Learned:
+        """Learn from what a live source shows first; ``frames`` goes on behind it.
+
+        The pictures are kept in memory until they are learned from. What the source shows during the learning itself
+        is dropped by the source, and counted.
+
+        Raises:
+            InputError: the pictures hold no window.
+        """
+        name = source.info.name
+        until = learning_part(None, self._settings.learn).seconds
+        footage = LiveFootage(source.info.uri)
+        with self._console.phase(f"looking at {name}", total=float(until), unit="seconds") as phase:
+            footage.gather(frames, until, stop=self._console.stop.is_set, told=phase.at)
+        warnings: tuple[str, ...] = ()
+        if footage.full:
+            shown = format_duration(round(footage.seconds, 1))
+            warnings = (f"learned from the first {shown} only: more pictures do not fit into the memory set aside",)
+        return replace(self.learn(footage, name), gone=footage.frames, warnings=warnings)
 
     def learn(self, footage: NamedFootage, name: str) -> Learned:
         """Learn from any footage, with progress under ``name``.

@@ -41,6 +41,9 @@ ALARMS_RAISED = 1
 INTERNAL_ERROR = 70
 """Exit codes of a source's part of a run, beside those of the errors; the command line documents them."""
 
+LEARNED_LIVE = "learning"
+"""Why the first frames of a live source have no score, and no row: they were learned from."""
+
 MIN_CELLS = 1
 """Smallest region, in cells: what the scorer judges by, and what re-thresholding must repeat."""
 
@@ -84,7 +87,7 @@ class SourceRun:
             decision=self.settings.decision,
             period=None if info.frame_rate is None else 1 / info.frame_rate,
         )
-        result = _Result()
+        result = _Result(gone=learned.gone)
         began = time.monotonic()
         try:
             self._write_all(scorer, result)
@@ -180,7 +183,7 @@ class SourceRun:
             timings=Timings.of(
                 learning=learned.seconds,
                 watching=watching,
-                frames=result.counts.scored + sum(result.counts.unscored.values()),
+                frames=result.counts.scored + sum(result.counts.unscored.values()) - result.gone,
                 footage=0.0 if result.extent is None else float(result.extent) + period,
             ),
             settings=by_option_name(settings),
@@ -233,8 +236,9 @@ class SourceRun:
 
 @dataclass(slots=True)
 class _Result:
-    """What a run came to, also where it was ended."""
+    """What a run came to, also where it was ended; ``gone`` frames were learned from before it began."""
 
+    gone: int = 0
     counts: FrameCounts = field(default_factory=FrameCounts)
     events: EventCounts = field(default_factory=EventCounts)
     extent: Fraction | None = None
@@ -245,6 +249,8 @@ class _Result:
     def take(self, outputs: Outputs, source: Source) -> None:
         self.counts = outputs.counts
         self.counts.source = source.counts
+        if self.gone:
+            self.counts.unscored[LEARNED_LIVE] = self.gone
         self.events = outputs.events
         self.audio_note = outputs.audio_note
         if outputs.first is not None and outputs.last is not None:

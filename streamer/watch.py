@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from preprocess.errors import AvidWatchError, InputError, OutputError
+from streamer.frames import Pace
 from streamer.networks import TorchNetworks
 from streamer.requests import SourceOutcome, WatchOutcome
 from streamer.scene_learning import Learned, SceneLearner
@@ -104,7 +105,14 @@ class _Watch:
     def _opened(self, source: Source, uri: str, folder: RunFolder, shared: Learned | None) -> SourceOutcome:
         started = datetime.now(UTC)
         folder.reserve(force=self._settings.force)
-        learned = shared if shared is not None else self._learner.from_recording(source, uri)
+        # A camera shows every moment once: the frames behind the learning part are watched from the same reading.
+        live = source.frames() if source.pace is Pace.LATEST else None
+        if shared is not None:
+            learned = shared
+        elif live is not None:
+            learned = self._learner.from_live(source, live)
+        else:
+            learned = self._learner.from_recording(source, uri)
         folder.discard_if_empty()
         if self._console.stop.is_set():
             return self._stopped_while_learning(source)
@@ -117,6 +125,7 @@ class _Watch:
             self._settings,
             self._console,
             batch_size=self._networks.batch_size,
+            frames=live,
             started=started,
         )
         return run.watch()
