@@ -27,9 +27,6 @@ class Fitted:
     def calibration_json(self):
         return {"joint": {"seconds": 259_200.0, "base_seconds": 0.0}}
 
-    def calibration_json(self):
-        return {}
-
     def save(self, path):
         path.write_bytes(b"model")
 
