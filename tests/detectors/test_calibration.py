@@ -254,7 +254,9 @@ def test_the_rate_asked_for_is_met_on_clean_footage_where_irregular_frames_are_t
     assert 50 < np.median(met) < 200
 
 
-def thresholds_with_irregular_frames(seconds: int, stretches: int, level: float) -> tuple[float, float]:
+def thresholds_with_irregular_frames(
+    seconds: int, stretches: int, level: float, prior: TailPrior
+) -> tuple[float, float]:
     """Median thresholds (one event an hour) learned from clean footage, and with 5 % irregular frames in it."""
     clean, mixed = [], []
     for seed in range(5):
@@ -265,22 +267,56 @@ def thresholds_with_irregular_frames(seconds: int, stretches: int, level: float)
             first = int((number + 0.5) * len(frames) / stretches)
             dirty[first : first + length] = level + np.random.default_rng(number).normal(0, 0.3, length)
         for found, values in ((clean, frames), (mixed, dirty)):
-            calibration = calibrate([values], 10, TailPrior(), tolerated=0.05)
+            calibration = calibrate([values], 10, prior, tolerated=0.05)
             found.append(calibration.statistic(calibration.threshold(24.0)))
     return float(np.median(clean)), float(np.median(mixed))
 
 
+BORNE_OUT = TailPrior(seconds=1e9)  # footage enough for any rate, so that thresholds follow the tail
+
+
 @pytest.mark.parametrize("seconds", [60, 120])
 def test_one_irregular_stretch_of_five_per_cent_does_not_hide_the_next_one(seconds: int) -> None:
-    clean, mixed = thresholds_with_irregular_frames(seconds, 1, 20.0)
-    assert mixed < 20.0
-    assert mixed < 1.7 * clean
+    clean, mixed = thresholds_with_irregular_frames(seconds, 1, 20.0, BORNE_OUT)
+    assert mixed < 1.7 * clean < 20.0
 
 
 def test_several_irregular_stretches_of_five_per_cent_together_do_not_hide_the_next_one() -> None:
-    clean, mixed = thresholds_with_irregular_frames(60, 6, 20.0)
+    clean, mixed = thresholds_with_irregular_frames(60, 6, 20.0, BORNE_OUT)
     assert mixed < 20.0
-    assert mixed < 1.7 * clean
+    assert mixed < 3 * clean
+    clean, mixed = thresholds_with_irregular_frames(60, 6, 20.0, TailPrior())
+    assert mixed < 2 * clean
+
+
+def test_a_threshold_stops_at_the_rate_that_the_footage_of_scene_and_base_model_bears_out() -> None:
+    frames = [passing(60, 0)]
+    alone, backed = (calibrate(frames, 10, TailPrior(seconds=seconds)) for seconds in (0.0, 86_400.0))
+    assert alone.lowest_per_day == pytest.approx(3 * 1440)
+    assert backed.lowest_per_day == pytest.approx(3, rel=1e-3)
+    assert backed.supported_per_day == alone.supported_per_day  # the scene's own footage is no longer for it
+    for calibration in (alone, backed):
+        lowest = calibration.lowest_per_day
+        assert calibration.rate_set(0.1 * lowest) == lowest
+        assert calibration.rate_set(2 * lowest) == 2 * lowest
+        assert calibration.threshold(0.1 * lowest) == calibration.threshold(lowest)
+        assert calibration.threshold(2 * lowest) <= calibration.threshold(lowest)
+    assert backed.threshold(1.0) > alone.threshold(1.0)
+
+
+def test_the_event_tail_begins_where_the_base_model_s_did_in_the_scene_s_units() -> None:
+    frames = passing(300, 0)
+    unit = location_and_scale(frames)[1]
+    plain, shifted = (calibrate([frames], 10, TailPrior(event_offset=offset)) for offset in (0.0, 1.5))
+    assert shifted.event_start - plain.event_start == pytest.approx(1.5 * unit)
+    assert shifted.event_rate < plain.event_rate
+
+
+def test_an_event_tail_that_begins_above_all_that_may_be_irregular_is_the_base_model_s() -> None:
+    frames = passing(60, 0)
+    unit = location_and_scale(frames)[1]
+    calibration = calibrate([frames], 10, TailPrior(event_offset=50.0, event_scale=0.7), tolerated=0.05)
+    assert calibration.event_scale == pytest.approx(0.7 * unit)
 
 
 def test_a_short_learning_takes_the_tail_s_scale_from_the_base_model() -> None:
