@@ -135,7 +135,7 @@ def test_a_run_can_be_tuned_and_drawn_anew(model, clip, call, tmp_path):
     assert call(clip(60, size=(160, 120)), "--model", model)[0] == 0
     code, out, err = call("tune", tmp_path / "gate.avid", "--false-alarms-per-day", "10", "--video")
     assert (code, err) == (0, "")
-    assert "set for 10 false alarms a day" in out
+    assert "10 false alarms a day asked for" in out
 
 
 def test_a_foreign_model_is_refused_in_one_line(clip, call, tmp_path):
