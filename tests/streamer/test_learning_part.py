@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import av
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.learning_part import duration_of, enough_to_know, learning_part
@@ -43,6 +43,7 @@ def test_a_source_without_an_end_gives_what_is_asked_for():
     assert learning_part(None, 5.0).seconds == 5
 
 
+@settings(deadline=None)
 @given(
     st.fractions(Fraction(1, 100), 100_000, max_denominator=1000),
     st.none() | st.floats(0.01, 1e5, allow_nan=False),
@@ -53,6 +54,7 @@ def test_never_more_than_two_fifths_and_never_nothing(duration, asked):
     assert (part.warning is not None) == (asked is not None and Fraction(str(asked)) > duration * 2 / 5)
 
 
+@settings(deadline=None)
 @given(st.fractions(1, 100_000, max_denominator=1000), st.none() | st.floats(0.01, 1e4, allow_nan=False))
 def test_counting_on_beyond_enough_would_change_nothing(duration, asked):
     enough = enough_to_know(asked)

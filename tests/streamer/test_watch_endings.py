@@ -67,10 +67,21 @@ def slow(networks, seconds=0.02):
     networks.delay = lambda: time.sleep(seconds)
 
 
-def test_stopped_once_it_finishes_what_it_has_begun(run, clip, networks, console, tmp_path, after):
-    slow(networks)
+class Once:
+    """Does something at its n-th call."""
+
+    def __init__(self, at, action):
+        self.left, self.action = at, action
+
+    def __call__(self):
+        self.left -= 1
+        if self.left == 0:
+            self.action()
+
+
+def test_stopped_once_it_finishes_what_it_has_begun(run, clip, networks, console):
+    networks.delay = Once(12, console.stop.set)
     path = clip(1000, events=((400, 420),))
-    after(0.6, console.stop.set)
     outcome = run(path, clip(50, name="next.mp4"))
     assert outcome.interrupted
     assert code_for(outcome, fail_on_alarm=False) == ExitCode.INTERRUPTED

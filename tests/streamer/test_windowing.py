@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from preprocess.pictures import WindowSettings
@@ -49,6 +49,7 @@ def test_a_missing_picture_is_a_gap_once_the_segment_is_warm():
     assert gaps == {missing + 2 * k for k in range(1, 6)}
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from([0, 0, 0, 0, 1])), max_size=60))
 def test_no_frame_is_lost_and_none_that_is_corrupt_is_scored(choices):
     segment, frames = 0, []
