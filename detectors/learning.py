@@ -47,7 +47,8 @@ CALIBRATION_SHARE = 0.3  # of the budget, kept for places and calibration
 HELD_OUT = 0.3  # share of the windows, the last ones, that adapt no network and choose between before and after
 LEAST_ADAPTED = 60  # windows below which the networks are left alone
 ADAPTATION_STEPS = 150  # most steps of a short learning: more of them only learn the few windows by heart
-ADAPTATION_RATE = 4e-4
+ADAPTATION_RATE = 2e-4
+ADAPTATION_GAIN = 0.01  # ranking of held-out cells by which adapted networks must be better to be kept
 TOLERATED = 0.05  # share of the learning footage that may be irregular
 MOST_PLACE_WINDOWS = 2000
 BATCH = 8
@@ -241,6 +242,7 @@ def _adapt(
         warm_up=0.15,
         adversarial_every=ADAPTATION_STEPS + 1,
         average_decay=0.98,
+        frozen_norms=True,
     )
     trainer = AvidTrainer(
         replace(settings, training=recipe),
@@ -259,7 +261,7 @@ def _adapt(
         return unadapted, 0, 0.0
     adapted = Avid(settings, trainer.weights(), blur=blur, runtime=runtime)
     gain = validate(adapted, held_out, scale, seed) - validate(unadapted, held_out, scale, seed)
-    return (adapted, trainer.steps, gain) if gain > 0 else (unadapted, 0, 0.0)
+    return (adapted, trainer.steps, gain) if gain > ADAPTATION_GAIN else (unadapted, 0, 0.0)
 
 
 def calibrate_scene(

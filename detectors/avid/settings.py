@@ -42,6 +42,8 @@ class TrainingSettings:
         rendered_share: share of batches of a rendered scene that show its own irregularities instead.
         average_decay: of the running average of the weights that is used afterwards; 0 uses the last step's.
         history: inpainted crops remembered for D (SimGAN's buffer); 0 for none.
+        frozen_norms: keep the running statistics of batch norm as they are: a few steps on one scene would only
+            move them, and with them every score, without learning anything.
     """
 
     batch: int = 32
@@ -63,6 +65,7 @@ class TrainingSettings:
     rendered_share: float = 0.5
     average_decay: float = 0.995
     history: int = 256
+    frozen_norms: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from detectors.avid.settings import AvidSettings
 
+Network = TypeVar("Network", bound=torch.nn.Module)
 CROP_MULTIPLE = 8  # sides of D's crops, pixels
 GRADIENT_BOUND = 5.0
 
@@ -96,7 +97,8 @@ class AvidTrainer:
         if start is not None:
             load_weights(self.inpainter, self.detector, start)
         for network in (self.inpainter, self.detector):
-            network.train().to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._to_training(network)
+            network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         recipe = settings.training
         self.inpainter_optimiser = _optimiser(self.inpainter, settings, recipe.inpainter_rate)
         self.detector_optimiser = _optimiser(self.detector, settings, recipe.detector_rate)
@@ -130,7 +132,7 @@ class AvidTrainer:
             with self._precision():
                 judged = self.detector(restored)
             adversarial = self.adversarial.inpainter(judged.float())
-            self.detector.train().requires_grad_(requires_grad=True)
+            self._to_training(self.detector).requires_grad_(requires_grad=True)
         loss = recipe.reconstruction_weight * reconstruction + recipe.adversarial_weight * adversarial
         _descend(self.inpainter_optimiser, loss)
         if self.averages is not None:
@@ -159,13 +161,21 @@ class AvidTrainer:
             self.detector.train(mode=not self.settings.detector.batch_norm)
             with self._precision():
                 real, fake = self.detector(clean), self.detector(fakes)
-            self.detector.train()
+            self._to_training(self.detector)
             term = self.adversarial.detector(real.float(), fake.float())
             inpainted = term.item()
             loss = loss + recipe.inpainted_weight * term
         if loss.requires_grad:
             _descend(self.detector_optimiser, loss)
         return simulated, inpainted
+
+    def _to_training(self, network: Network) -> Network:
+        network.train()
+        if self.settings.training.frozen_norms:
+            for module in network.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.eval()
+        return network
 
     def _scene(self) -> TrainingScene:
         return self.scenes[int(self.random.integers(len(self.scenes)))]

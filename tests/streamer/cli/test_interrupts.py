@@ -19,8 +19,8 @@ FOREVER = """
 import sys, time
 from streamer.interrupts import stop_on_signals
 with stop_on_signals(lambda text: print(text, flush=True), grace_seconds=0.5) as stop:
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         while True:
             time.sleep(0.01)
             {inside}
