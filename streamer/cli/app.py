@@ -74,8 +74,8 @@ def program(
       avid-watch --normal monday.mp4 tuesday.mp4   learn from one recording, watch another
       avid-watch fit monday.mp4 -o gate.avid       learn a camera properly, once
       avid-watch --model gate.avid tuesday.mp4     watch with what was learned
-      avid-watch tune tuesday.avid --false-alarms-per-day 0.1
-                                                   fewer alarms, without watching again
+      avid-watch tune tuesday.avid --false-alarms-per-day 1000
+                                                   another threshold, without watching again
     """  # noqa: D301 - \b keeps click from flowing the lines together
 
 
