@@ -87,6 +87,13 @@ class SourceRun:
             decision=self.settings.decision,
             period=None if info.frame_rate is None else 1 / info.frame_rate,
         )
+        self.console.detail(
+            f"{info.name}: alarms from level {scorer.threshold:.2f} on, which one normal frame in"
+            f" {10**scorer.threshold:,.0f} reaches; {self.batch_size} windows at a time"
+        )
+        # In the summary they are said to everybody; here at once, to those who want to hear more.
+        for note in scorer.notes:
+            self.console.detail(f"{info.name}: {note}")
         result = _Result(gone=learned.gone)
         began = time.monotonic()
         try:

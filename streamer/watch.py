@@ -107,13 +107,16 @@ class _Watch:
         folder.reserve(force=self._settings.force)
         # A camera shows every moment once: the frames behind the learning part are watched from the same reading.
         live = source.frames() if source.pace is Pace.LATEST else None
-        if shared is not None:
-            learned = shared
-        elif live is not None:
-            learned = self._learner.from_live(source, live)
-        else:
-            learned = self._learner.from_recording(source, uri)
-        folder.discard_if_empty()
+        try:
+            if shared is not None:
+                learned = shared
+            elif live is not None:
+                learned = self._learner.from_live(source, live)
+            else:
+                learned = self._learner.from_recording(source, uri)
+        finally:
+            # It is made anew once there is something to write; until then nothing is to be left of a run that fails.
+            folder.discard_if_empty()
         if self._console.stop.is_set():
             return self._stopped_while_learning(source)
         folder.create(force=self._settings.force)

@@ -277,3 +277,13 @@ def test_two_signals_end_it_at_once(clip, tmp_path):
     assert process.returncode == ExitCode.INTERRUPTED
     assert time.monotonic() - began < 6
     readable(folder, finished=False)
+
+
+def test_the_second_signal_while_learning_leaves_nothing(run, clip, networks, tmp_path):
+    def press():
+        raise KeyboardInterrupt
+
+    networks.during = press
+    with pytest.raises(KeyboardInterrupt):
+        run(clip(100))
+    assert not (tmp_path / "out" / "gate.avid").exists()
