@@ -12,7 +12,7 @@ from detectors.evidence import Decision, Fusion, Places, decide
 from detectors.regions import Placement, verdict_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from fractions import Fraction
 
     from numpy.typing import NDArray
@@ -110,6 +110,22 @@ class Scorer:
         self._stream = stream
         self._calibration = calibration
 
+    def evidence(self, windows: Sequence[Window]) -> Iterator[Evidence]:
+        """Evidence of windows in the order of their frames, in batches that fit in memory.
+
+        Levels end where 8-bit maps end; evaluation ranks frames by this, which does not.
+
+        Args:
+            windows: built with ``self.windows``; any number.
+        """
+        area = self.windows.width * self.windows.height
+        batch = max(1, LARGEST_SCORED_AREA // area)
+        for start in range(0, len(windows), batch):
+            part = windows[start : start + batch]
+            inputs = torch.from_numpy(np.stack([window.channels for window in part]))
+            scores = self._detector.score(inputs)
+            yield self._stream.push(scores, [w.pts for w in part], [w.segment for w in part])
+
     def verdicts(self, windows: Sequence[Window]) -> list[Verdict]:
         """Judge windows in the order of their frames.
 
@@ -117,15 +133,9 @@ class Scorer:
             windows: built with ``self.windows``; any number.
         """
         verdicts: list[Verdict] = []
-        area = self.windows.width * self.windows.height
-        batch = max(1, LARGEST_SCORED_AREA // area)
-        for start in range(0, len(windows), batch):
-            part = windows[start : start + batch]
-            inputs = torch.from_numpy(np.stack([window.channels for window in part]))
-            scores = self._detector.score(inputs)
-            evidence = self._stream.push(scores, [w.pts for w in part], [w.segment for w in part])
+        for evidence in self.evidence(windows):
             levels = self._calibration.level(evidence.statistic).astype(np.float32)
-            for row in range(len(part)):
+            for row in range(len(levels)):
                 peak = np.unravel_index(int(np.argmax(evidence.statistic[row])), levels[row].shape)
                 verdicts.append(
                     verdict_of(

@@ -1,0 +1,1 @@
+"""Evaluation: data sets in their published layouts, metrics, protocols, and the record of a benchmark."""
