@@ -7,13 +7,16 @@ the same sources as any recording.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+
+from preprocess.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from fractions import Fraction
 
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -47,20 +50,70 @@ class Masks(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class IrregularRange:
+    """A stretch of irregular frames, told without knowing how many frames the recording has.
+
+    Attributes:
+        start: where it begins.
+        stop: where it is normal again: the first frame or moment that no longer belongs to it.
+        unit: frames counted from 0 as decoded, or seconds since the first used frame.
+    """
+
+    start: float
+    stop: float
+    unit: Literal["frames", "seconds"] = "frames"
+
+
+@dataclass(frozen=True, slots=True)
 class TestClip:
     """A clip with truth.
 
     Attributes:
         clip: the footage.
-        irregular: ``(N,)`` truth of every used frame.
+        irregular: ``(N,)`` truth of every used frame; or its irregular ranges, where only who reads the recording can
+            count its frames. :meth:`truth` serves both.
         masks: pixel truth of the used frames; None where the set has frame truth alone.
     """
 
     __test__ = False  # not a test case for pytest
 
     clip: Clip
-    irregular: NDArray[np.bool_]
+    irregular: NDArray[np.bool_] | tuple[IrregularRange, ...]
     masks: Masks | None = None
+
+    def truth(self, times: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Truth of the frames that were read.
+
+        Args:
+            times: ``(N,)`` seconds of the source's clock of every used frame.
+
+        Returns:
+            ``(N,)`` whether each is irregular.
+
+        Raises:
+            InputError: the truth is of another number of frames, or a range begins after the last frame.
+        """
+        if not isinstance(self.irregular, tuple):
+            if len(times) != len(self.irregular):
+                raise InputError(
+                    f"{self.clip.uri}: {len(times)} frames were read, but its truth is of {len(self.irregular)};"
+                    " check that footage and truth belong together and are complete"
+                )
+            return self.irregular
+        found = np.zeros(len(times), np.bool_)
+        places = {
+            "frames": self.clip.start + self.clip.every * np.arange(len(times), dtype=np.float64),
+            "seconds": times - times[:1],
+        }
+        for stretch in self.irregular:
+            place = places[stretch.unit]
+            if not len(place) or stretch.start > place[-1]:
+                raise InputError(
+                    f"{self.clip.uri}: its truth says irregular from {stretch.start:g} to {stretch.stop:g}"
+                    f" {stretch.unit}, but the recording ends before; check clip and unit of that range"
+                )
+            found |= (place >= stretch.start) & (place < stretch.stop)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
