@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 ANALYSIS_WIDTH = 640  # pixels; larger pictures are shrunk to this before measuring
 MOMENTS = 48  # pairs of pictures measured, spread over the footage
 FLOW_STEP = Fraction(1, 10)  # seconds between the two pictures of a pair, or one frame where that is longer
-BODY_TARGET = 9.0  # working pixels a body should be wide: cells of 8 px then tell bodies apart
-STEP_TARGET = 0.25  # body widths a fast normal thing should move between the pictures of a difference
-LARGEST_AREA = 80_000  # working pixels: what two CPU cores score in real time
+BODY_TARGET = 16.0  # working pixels a body should be wide: cells of 8 px then tell bodies apart
+CORE_SHARE = 0.56  # of a body's width that its core takes: arms, clothes and shadows make silhouettes wider
+STEP_TARGET = 0.14  # body widths a fast normal thing should move between the pictures of a difference
+LARGEST_AREA = 110_000  # working pixels: what two CPU cores score in real time
 SMALLEST_AREA = 20_000
 LARGEST_ZOOM = 1.0  # enlarging adds no detail and blurs the edges differences are made of
 LONGEST_SPACING = Fraction(1, 10)  # seconds; 5 * spacing is the blind start of every segment
 SHORTEST_SPACING = Fraction(1, 30)  # seconds
 SMALLEST_BODY = 3.0  # analysis pixels; anything thinner is noise
+MOVED_SHARE = 0.1  # of a silhouette's pixels that must have changed for it to count as a moving thing
 LEAST_PIXELS = 400  # moving pixels over all moments from which the measurement counts
 
 
@@ -129,11 +131,14 @@ def choose_windows(
 
 
 def scale_at(measure: SceneMeasure, settings: WindowSettings) -> tuple[float, float]:
-    """Body width and fast step at working resolution, both in working pixels (11 and 2 where nothing moved)."""
+    """Width of a body's core and a fast step at working resolution, both in working pixels.
+
+    Blurs and simulated irregularities go by these. Where nothing moved they are those of a scene at the targets.
+    """
     zoom = (settings.width / measure.width * settings.height / measure.height) ** 0.5
-    body = measure.body * zoom if measure.body else BODY_TARGET
-    step = measure.fast_speed * zoom * float(settings.spacing) if measure.fast_speed else 0.18 * BODY_TARGET
-    return body, step
+    core = CORE_SHARE * (measure.body * zoom if measure.body else BODY_TARGET)
+    step = measure.fast_speed * zoom * float(settings.spacing) if measure.fast_speed else STEP_TARGET * BODY_TARGET
+    return core, step
 
 
 def _period(pictures: Sequence[Picture]) -> Fraction:
@@ -144,15 +149,18 @@ def _period(pictures: Sequence[Picture]) -> Fraction:
 
 
 def _silhouettes(new: NDArray[np.uint8], old: NDArray[np.uint8], background: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Mask of what differs from the background and moves (255), ``(H, W)`` uint8."""
+    """Mask of the moving things (255), ``(H, W)`` uint8: whole, though a plain body changes at its edges alone."""
     foreground = cv2.absdiff(cv2.GaussianBlur(new, (3, 3), 0).astype(np.float32), background)
     moving = cv2.GaussianBlur(cv2.absdiff(new, old), (3, 3), 0)
     noise = float(np.median(foreground)) * 1.4826
-    mask = (foreground > max(14.0, 4 * noise)).astype(np.uint8) * 255
-    moved = (moving > max(6.0, 4 * float(np.median(moving)))).astype(np.uint8) * 255
-    near_motion = cv2.dilate(moved, np.ones((5, 5), np.uint8))
-    both = cv2.bitwise_and(mask, near_motion)
-    return np.asarray(cv2.morphologyEx(both, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), np.uint8)
+    mask = (foreground > max(14.0, 4 * noise)).astype(np.uint8)
+    moved = moving > max(6.0, 4 * float(np.median(moving)))
+    solid = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=4, ltype=cv2.CV_32S)
+    changed = np.bincount(np.asarray(labels, np.intp).ravel(), weights=moved.ravel(), minlength=count)
+    whole = changed >= MOVED_SHARE * np.asarray(stats)[:, cv2.CC_STAT_AREA]
+    whole[0] = False  # the background
+    return np.asarray(whole[np.asarray(labels, np.intp)], np.uint8) * np.uint8(255)
 
 
 def _disc_widths(mask: NDArray[np.uint8]) -> NDArray[np.float64]:

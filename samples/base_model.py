@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from detectors.avid.settings import AvidSettings
     from samples.training_scenes import RenderedScene
 
-TRAINING_SCENES = 48
+TRAINING_SCENES = 96
 VALIDATION_SCENES = 16
-NORMAL_SCENES = 12
+NORMAL_SCENES = 24
 SCENE_SECONDS = 70.0
 NORMAL_SECONDS = 120.0
 FIRST_VALIDATION_SEED = 500

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,7 +20,7 @@ from preprocess.luma import luma_of
 from preprocess.pictures import Luma, Picture, WindowSettings
 from preprocess.temporal import to_working_size
 from samples.render import Painter, plan_scene
-from samples.settings import LayoutName, SceneSettings
+from samples.settings import KINDS, EventPlan, Kind, LayoutName, SceneSettings, random_stream
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,9 @@ Purpose = Literal["train", "val", "norm"]
 FRAME_RATE = 10
 LAYOUTS: tuple[LayoutName, ...] = ("plaza", "walkway", "street", "hall")  # the car park stays unseen, for checks
 TRUTH_SIZE = (160, 90)
-AREAS = (45_000, 110_000)  # working sizes vary in training, so that the networks know bodies of several widths
+LONGEST_EVENT = 6.0  # seconds
+SCATTER_SHARE = 0.3
+AREAS = (55_000, 140_000)  # working sizes vary in training, so that the networks know bodies of several widths
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,32 @@ def rendered_scene(folder: Path, purpose: Purpose, seed: int, seconds: float) ->
         )
 
 
+def training_events(settings: SceneSettings) -> tuple[EventPlan, ...]:
+    """Events a detector of motion can learn, one after the other: all kinds but walking off the path.
+
+    Who walks where nobody walks moves as everybody does: there is nothing in it for D to see.
+    """
+    random = np.random.default_rng(random_stream(settings.seed, 12))
+    plans: list[EventPlan] = []
+    deck: list[Kind] = []
+    time = settings.learning + random.uniform(0.5, 1.5)
+    while time + LONGEST_EVENT < settings.duration:
+        if not deck:
+            deck = [kind for kind in KINDS if kind not in ("off_path", "scatter")]
+            deck = [*deck, "abandoned_object", "thrown_object"]  # the shortest: twice as often
+            deck = [deck[int(place)] for place in random.permutation(len(deck))]
+        plans.append(EventPlan(deck.pop(), round(float(time), 1)))
+        time += random.uniform(4.5, 7.0)
+    if random.random() < SCATTER_SHARE:
+        plans[-1] = EventPlan("scatter", plans[-1].start)
+    return tuple(plans)
+
+
 def _render(path: Path, purpose: Purpose, seed: int, seconds: float) -> None:
     layout = LAYOUTS[(seed - 1) % 4] if purpose == "train" else LAYOUTS[seed % 4]
     settings = SceneSettings(seed=seed, layout=layout, duration=seconds, events=() if purpose == "norm" else "auto")
+    if purpose == "train":
+        settings = replace(settings, events=training_events(settings))
     painter = Painter(plan_scene(settings))
     masks: list[NDArray[np.uint8]] = []
     boxes: list[list[Any]] = []

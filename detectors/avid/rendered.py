@@ -16,6 +16,8 @@ from detectors.avid.simulate import SimulatedBatch
 from preprocess.temporal import PICTURES_PER_WINDOW
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from detectors.bank import WindowBank
@@ -36,20 +38,23 @@ class RenderedTruth:
     bank: WindowBank
     covered: NDArray[np.uint8]
 
-    def irregular_rows(self) -> NDArray[np.int64]:
-        """Rows of the bank's windows that hold something irregular."""
+    def irregular_rows(self) -> tuple[NDArray[np.int64], ...]:
+        """Rows of the bank's windows that hold something irregular, one array per unbroken stretch of them."""
         marked = self.covered.reshape(len(self.covered), -1).max(1) > 127
-        return np.flatnonzero(marked[self.bank.tables[1]].any(1))
+        rows = np.flatnonzero(marked[self.bank.tables[1]].any(1))
+        if len(rows) == 0:
+            return ()
+        return tuple(np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1))
 
 
 def rendered_crops(
-    truth: RenderedTruth, rows: NDArray[np.int64], count: int, size: int, random: np.random.Generator
+    truth: RenderedTruth, rows: Sequence[NDArray[np.int64]], count: int, size: int, random: np.random.Generator
 ) -> SimulatedBatch:
     """Cut crops around rendered irregularities, with their truth.
 
     Args:
         truth: windows and masks.
-        rows: :meth:`RenderedTruth.irregular_rows`, at least one.
+        rows: :meth:`RenderedTruth.irregular_rows`, at least one stretch; short ones are drawn as often as long ones.
         count: number of crops B.
         size: side S of a crop, a multiple of 4.
         random: source of the draws.
@@ -59,7 +64,8 @@ def rendered_crops(
     pictures = np.empty((count, PICTURES_PER_WINDOW, size, size), np.uint8)
     covered = np.empty((count, 1, size // TRUTH_PIXELS, size // TRUTH_PIXELS), np.float32)
     for number in range(count):
-        chosen = bank.tables[1][int(random.choice(rows))]
+        stretch = rows[int(random.integers(len(rows)))]
+        chosen = bank.tables[1][int(random.choice(stretch))]
         mask = truth.covered[chosen].max(0)
         if random.random() < NEAR_SHARE:
             places = np.argwhere(mask > 127)

@@ -108,7 +108,7 @@ class AvidTrainer:
         self.averages = (WeightAverage(self.inpainter, decay), WeightAverage(self.detector, decay)) if decay else None
         self.reduced_precision = reduced_precision
         self.steps = 0
-        self._rows: dict[int, NDArray[np.int64]] = {}
+        self._rows: dict[int, tuple[NDArray[np.int64], ...]] = {}
 
     def step(self, progress: float) -> StepLosses:
         """One step of D and one of I.
@@ -205,7 +205,7 @@ class AvidTrainer:
             scene = self._scene()
             size = min(recipe.detector_crop, *scene.bank.pictures.shape[1:]) // CROP_MULTIPLE * CROP_MULTIPLE
             rows = self._irregular_rows(scene)
-            if scene.rendered is not None and len(rows) and self.random.random() < recipe.rendered_share:
+            if scene.rendered is not None and rows and self.random.random() < recipe.rendered_share:
                 parts.append(rendered_crops(scene.rendered, rows, count, size, self.random))
             else:
                 parts.append(
@@ -219,9 +219,9 @@ class AvidTrainer:
         kinds = np.concatenate([part.kinds for part in parts])
         return SimulatedBatch(augment(pictures, self.random), covered, kinds)
 
-    def _irregular_rows(self, scene: TrainingScene) -> NDArray[np.int64]:
+    def _irregular_rows(self, scene: TrainingScene) -> tuple[NDArray[np.int64], ...]:
         if scene.rendered is None:
-            return np.empty(0, np.int64)
+            return ()
         key = id(scene)
         if key not in self._rows:
             self._rows[key] = scene.rendered.irregular_rows()

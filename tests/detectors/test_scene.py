@@ -25,7 +25,7 @@ def close(value: float, truth: float) -> bool:
 
 @pytest.mark.parametrize(
     ("width", "height", "body", "speed"),
-    [(160, 120, 12, 30), (320, 180, 12, 40), (320, 180, 30, 60), (160, 120, 16, 20)],
+    [(160, 120, 12, 30), (320, 180, 12, 40), (320, 180, 30, 60), (160, 120, 16, 20), (640, 360, 70, 60)],
 )
 def test_bodies_and_their_speed_are_measured(width: int, height: int, body: float, speed: float) -> None:
     measure = measure_scene(walkers(5, width=width, height=height, body=body, speed=speed).film(10, 6))
@@ -133,16 +133,17 @@ def test_large_bodies_are_looked_at_smaller_than_small_ones() -> None:
     def measure(body: float) -> SceneMeasure:
         return SceneMeasure(body, 60, 90, 640, 360, Fraction(1, 30))
 
-    near, far = choose_windows(measure(30)), choose_windows(measure(14))
+    near, far = choose_windows(measure(54)), choose_windows(measure(26))
     assert near.width < far.width < 640
-    for body, windows in ((30, near), (14, far)):
-        wide, _ = scale_at(measure(body), windows)
-        assert wide == pytest.approx(body * windows.width / 640, rel=0.05)
+    for body, windows in ((54, near), (26, far)):
+        core, _ = scale_at(measure(body), windows)
+        assert core == pytest.approx(scene_module.CORE_SHARE * body * windows.width / 640, rel=0.05)
 
 
 def test_bodies_come_out_at_the_size_the_networks_know() -> None:
-    measure = SceneMeasure(18, 60, 90, 640, 360, Fraction(1, 30))
-    assert scale_at(measure, choose_windows(measure))[0] == pytest.approx(scene_module.BODY_TARGET, rel=0.1)
+    measure = SceneMeasure(32, 60, 90, 640, 360, Fraction(1, 30))
+    core, _ = scale_at(measure, choose_windows(measure))
+    assert core == pytest.approx(scene_module.CORE_SHARE * scene_module.BODY_TARGET, rel=0.1)
 
 
 def test_fast_things_are_looked_at_closer_in_time() -> None:

@@ -27,7 +27,7 @@ def truth() -> RenderedTruth:
 
 
 def test_irregular_rows_are_the_windows_that_show_anything_irregular(truth: RenderedTruth) -> None:
-    rows = truth.irregular_rows()
+    (rows,) = truth.irregular_rows()
     times = [float(truth.bank.times[row]) for row in rows]
     assert min(times) == 2.0
     assert max(times) == pytest.approx(3.9 + 0.5)  # the oldest of six pictures still shows it
@@ -50,12 +50,28 @@ def test_crops_lie_within_the_picture_and_hold_one_window_each(truth: RenderedTr
     crops = rendered_crops(truth, truth.irregular_rows(), 4, 96, np.random.default_rng(1))
     bank = truth.bank
     for pictures in crops.pictures.numpy().astype(np.uint8):
-        windows = [bank.pictures[bank.tables[1][row]] for row in truth.irregular_rows()]
+        windows = [bank.pictures[bank.tables[1][row]] for row in truth.irregular_rows()[0]]
         assert any(
             np.array_equal(window[:, :, left : left + 96], pictures)
             for window in windows
             for left in range(0, 33, TRUTH_PIXELS)
         )
+
+
+def test_short_stretches_are_drawn_as_often_as_long_ones(truth: RenderedTruth) -> None:
+    (rows,) = truth.irregular_rows()
+    one, other = rows[:2], rows[8:]  # what window 8 and later show lies elsewhere
+    crops = rendered_crops(truth, (one, other), 200, 96, np.random.default_rng(3))
+    early = [truth.bank.pictures[truth.bank.tables[1][row]] for row in one]
+    drawn = sum(
+        any(
+            np.array_equal(window[:, :, left : left + 96], pictures)
+            for window in early
+            for left in (0, 4, 8, 12, 16, 20, 24, 28, 32)
+        )
+        for pictures in crops.pictures.numpy().astype(np.uint8)
+    )
+    assert 0.35 < drawn / 200 < 0.65
 
 
 def test_the_same_seed_cuts_the_same_crops(truth: RenderedTruth) -> None:
