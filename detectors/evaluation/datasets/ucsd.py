@@ -33,7 +33,7 @@ _RANGE = re.compile(r"([0-9]+)(?:\s*:\s*([0-9]+))?")
 
 
 def read_ped1(path: Path) -> EvaluationSet:
-    """Read UCSD Ped1: 34 training and 36 test clips as published; ten of the test clips have masks.
+    """Read UCSD Ped1, where all test clips have frame truth and some have masks.
 
     Args:
         path: ``UCSDped1``, or the folder that holds it.
@@ -45,7 +45,7 @@ def read_ped1(path: Path) -> EvaluationSet:
 
 
 def read_ped2(path: Path) -> EvaluationSet:
-    """Read UCSD Ped2: 16 training and 12 test clips as published, all with masks; see :func:`read_ped1`."""
+    """Read UCSD Ped2, where every test clip has masks: 16 training and 12 test clips. See :func:`read_ped1`."""
     return _read(path, 2)
 
 
