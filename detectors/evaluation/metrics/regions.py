@@ -14,7 +14,7 @@ followed from the highest threshold down to the first with more than one false r
 regions and the most detections met so far. (Published scripts are given lists of boxes that do not merge.)
 
 All thresholds are tried, without a grid: the components of all thresholds of one map form a tree, which changes only at
-values of the map. On large pictures the map is first reduced to its maxima over square blocks.
+values of the map. Of large pictures every n-th pixel in both directions is used; detector maps are far smoother.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ TRACK_SHARE = 0.1
 """alpha: share of a track's regions that must be detected."""
 
 MOST_BLOCKS = 24_000
-"""Pictures of more pixels are reduced by whole factors until they have at most as many blocks: 240 x 360 by 2. Boxes
-of detected regions then end on whole blocks; on smooth maps the areas change by less than 0.01."""
+"""Of pictures of more pixels every n-th in both directions is used, n as small as this allows: 2 for 240 x 360. Boxes
+of detected regions then end on whole blocks of n pixels; on smooth maps the areas change by less than 0.01."""
 
 _ROUNDING = 1e-9
 
@@ -68,7 +68,7 @@ class RegionTree:
 
     Args:
         levels: ``(H, W)``, higher is more irregular; NaN is never flagged.
-        most_blocks: the map is reduced to at most as many blocks.
+        most_blocks: at most as many pixels of the map are used.
     """
 
     def __init__(self, levels: NDArray[np.float32], most_blocks: int = MOST_BLOCKS) -> None:
@@ -76,7 +76,7 @@ class RegionTree:
         block = 1
         while -(-height // block) * -(-width // block) > most_blocks:
             block += 1
-        blocks = block_maxima(without_nan(levels), block)
+        blocks = every_nth(without_nan(levels), block)
         # Eight neighbours; the order begins with the root.
         parent_map, order = skimage.morphology.max_tree(blocks, connectivity=2)  # type: ignore[no-untyped-call]
         values, parents = blocks.ravel(), np.asarray(parent_map, np.int64).ravel()
@@ -85,10 +85,14 @@ class RegionTree:
         of = parents.tolist()
         for node in order[:0:-1].tolist():  # from the highest down: a component hands its box to the one around it
             around = of[node]
-            left[around] = min(left[around], left[node])
-            top[around] = min(top[around], top[node])
-            right[around] = max(right[around], right[node])
-            bottom[around] = max(bottom[around], bottom[node])
+            if left[node] < left[around]:  # noqa: PLR1730 - a third of the time of min and max
+                left[around] = left[node]
+            if top[node] < top[around]:  # noqa: PLR1730
+                top[around] = top[node]
+            if right[node] > right[around]:  # noqa: PLR1730
+                right[around] = right[node]
+            if bottom[node] > bottom[around]:  # noqa: PLR1730
+                bottom[around] = bottom[node]
         root = int(order[0])
         own = values != values[parents]  # one node per component; the others of a plateau lead to it
         own[root] = True
@@ -195,15 +199,13 @@ def region_curves(
     return RegionCurves(np.append(most, 1.0), curves[0], curves[1])
 
 
-def block_maxima(levels: NDArray[np.float32], block: int) -> NDArray[np.float32]:
-    """Maxima over squares of ``block`` pixels, ``(ceil(H / block), ceil(W / block))``; the last ones may be smaller."""
-    if block == 1:
-        return levels
+def every_nth(levels: NDArray[np.float32], block: int) -> NDArray[np.float32]:
+    """The pixel nearest to the middle of every square of ``block`` pixels, ``(ceil(H / block), ceil(W / block))``."""
     height, width = levels.shape
-    padding = ((0, -height % block), (0, -width % block))
-    padded = np.pad(levels, padding, constant_values=-np.inf)
-    squares = padded.reshape(padded.shape[0] // block, block, padded.shape[1] // block, block)
-    return np.asarray(squares.max(axis=(1, 3)), np.float32)
+    rows, columns = (
+        np.minimum(np.arange(-(-size // block)) * block + block // 2, size - 1) for size in (height, width)
+    )
+    return np.ascontiguousarray(levels[np.ix_(rows, columns)])
 
 
 def _changes(starts: NDArray[np.float64], ends: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
