@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from streamer.settings import FitSettings, TuneSettings, WatchSettings
+from streamer.settings import EvaluateSettings, FitSettings, TuneSettings, WatchSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +55,21 @@ class TuneRequest:
 
     run: Path
     settings: TuneSettings
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateRequest:
+    """Measure a detector on a data set with known truth.
+
+    Attributes:
+        dataset: name of the set (``ucsd-ped2``).
+        path: where it lies, in its published layout.
+        settings: everything else.
+    """
+
+    dataset: str
+    path: Path
+    settings: EvaluateSettings = field(default_factory=EvaluateSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,4 +151,19 @@ class TuneOutcome:
     summary: Mapping[str, object]
     alarms: int
     alarms_before: int
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateOutcome:
+    """How a benchmark ended.
+
+    Attributes:
+        folder: where the results, the pictures and the cache lie.
+        results: the content of ``results.json``; None where it was stopped before all of it was measured.
+        interrupted: the user stopped it; the same command goes on.
+    """
+
+    folder: Path
+    results: Mapping[str, object] | None = None
     interrupted: bool = False

@@ -17,6 +17,7 @@ from streamer.durations import parse_duration
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Decision = Literal["joint", "paper"]
+Score = Literal["joint", "paper", "inpainter", "detector"]
 
 LEARN_LONGEST_SECONDS = 60.0
 """Without ``--learn``, at most this much of a recording is learned from."""
@@ -24,6 +25,8 @@ LEARN_LARGEST_SHARE = 0.4
 """No more than this share of a recording is ever learned from: the rest is what the person came for."""
 FIT_SECONDS = 600.0
 """Time given to ``fit`` where neither ``--seconds`` nor ``--steps`` says otherwise."""
+EVALUATE_SECONDS = 900.0
+"""Time given to the training of each scene of a benchmark, unless ``--time-budget`` or ``--steps`` says otherwise."""
 
 LEARNING = "Model and learning"
 ALARMS = "Alarms"
@@ -230,6 +233,71 @@ class TuneSettings(ConsoleSettings):
     force: Annotated[bool, Opt(OUTPUT)] = Field(
         default=False, description="Overwrite what already stands in that folder."
     )
+
+
+class EvaluateSettings(MachineSettings, ConsoleSettings):
+    """Settings of ``avid-watch evaluate DATASET PATH``."""
+
+    detector: Annotated[str, Opt(LEARNING, value="NAME")] = Field(
+        default="avid", min_length=1, description="What is evaluated: avid, or the baseline energy, without a network."
+    )
+    model: Annotated[Path | None, Opt(LEARNING, value="FILE", default="fit each scene", files=True)] = Field(
+        default=None, description="Evaluate this model, as written by 'avid-watch fit'; nothing is fitted then."
+    )
+    preset: Annotated[str, Opt(LEARNING, value="NAME")] = Field(
+        default="default", min_length=1, description="Named recipe: 'default' is ours, 'paper' is the published one."
+    )
+    time_budget: Annotated[Seconds | None, Opt(LEARNING, value="TIME", default="15m")] = Field(
+        default=None, description="Time for the training of each scene."
+    )
+    steps: Annotated[int | None, Opt(LEARNING, value="N")] = Field(
+        default=None,
+        ge=1,
+        description="Train this many steps instead of a time: the same seed then gives the same weights.",
+    )
+    seeds: Annotated[int, Opt(LEARNING, value="N")] = Field(
+        default=1, ge=1, le=100, description="Fit every scene this many times, from --seed on; figures are means."
+    )
+    score: Annotated[Score, Opt(ALARMS, value="joint|paper|inpainter|detector")] = Field(
+        default="joint",
+        description="What is ranked: the joint score, the paper's two thresholds, or one network's share alone.",
+    )
+    out: Annotated[Path | None, Opt(OUTPUT, value="DIR", short="-o", default="evaluation/DATASET", files=True)] = Field(
+        default=None, description="Folder for results.json, results.md, the pictures and the cache to go on from."
+    )
+    docs: Annotated[Path | None, Opt(OUTPUT, value="FILE", files=True)] = Field(
+        default=None, description="Also put the table into this record, in the place of an earlier one of this set."
+    )
+
+    @property
+    def training_seconds(self) -> float | None:
+        """Seconds to train each scene for; None where a number of steps was asked for."""
+        if self.steps is not None:
+            return None
+        return self.time_budget if self.time_budget is not None else EVALUATE_SECONDS
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if self.time_budget is not None and self.steps is not None:
+            raise ValueError("--time-budget and --steps exclude each other: leave one out")
+        return self
+
+    @model_validator(mode="after")
+    def _a_model_is_fitted_already(self) -> Self:
+        if self.model is None:
+            return self
+        asked = {"--time-budget": self.time_budget is not None, "--steps": self.steps is not None}
+        for option, given in {**asked, "--seeds": self.seeds > 1}.items():
+            if given:
+                raise ValueError(f"--model and {option} exclude each other: a model is fitted already; leave one out")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_are_those_of_avid(self) -> Self:
+        if self.detector != "avid" and (self.score != "joint" or self.model is not None):
+            other = "--model" if self.model is not None else f"--score {self.score}"
+            raise ValueError(f"{other} is for --detector avid alone, not for {self.detector}: leave one out")
+        return self
 
 
 class InfoSettings(ConsoleSettings):

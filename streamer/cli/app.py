@@ -14,12 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from preprocess.errors import InputError, OutputError
-from streamer.cli.checks import refuse_missing_model, refuse_missing_sources, refuse_unused_name
+from streamer.cli.checks import (
+    refuse_missing_model,
+    refuse_missing_sources,
+    refuse_unknown_dataset,
+    refuse_unused_name,
+)
 from streamer.cli.exit_codes import ExitCode, code_for
 from streamer.cli.layout import CONTEXT, Command, Group
 from streamer.cli.options import resolve, with_options
-from streamer.requests import FitRequest, TuneRequest, WatchRequest
-from streamer.settings import FitSettings, InfoSettings, TuneSettings, WatchSettings, look_of
+from streamer.requests import EvaluateRequest, FitRequest, TuneRequest, WatchRequest
+from streamer.settings import EvaluateSettings, FitSettings, InfoSettings, TuneSettings, WatchSettings, look_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,6 +50,8 @@ app = typer.Typer(
 Sources = Annotated[list[str] | None, typer.Argument(metavar="SOURCE...", show_default=False)]
 Normals = Annotated[list[str] | None, typer.Argument(metavar="NORMAL...", show_default=False)]
 Run = Annotated[str | None, typer.Argument(metavar="RUN", show_default=False)]
+Dataset = Annotated[str | None, typer.Argument(metavar="DATASET", show_default=False)]
+DatasetPath = Annotated[str | None, typer.Argument(metavar="PATH", show_default=False)]
 Target = Annotated[str | None, typer.Argument(metavar="[FILE]", show_default=False)]
 
 
@@ -141,6 +148,32 @@ def tune_command(run: Run = None, **values: Any) -> int:
         return ExitCode.INTERRUPTED if outcome.interrupted else ExitCode.DONE
 
 
+def evaluate_command(dataset: Dataset = None, path: DatasetPath = None, **values: Any) -> int:
+    """Measure a detector on DATASET, which lies at PATH: figures, curves and the worst moments.
+
+    DATASET is the name of a published set, read in its published layout, or 'custom' for clips with truth of your own.
+    """
+    settings = resolve(EvaluateSettings, values, "evaluate")
+    refuse_unknown_dataset(dataset)
+    refuse_missing_sources(
+        (path,) if path else (),
+        f'no path given: say where the set lies, as in "avid-watch evaluate {dataset} data/{dataset}"',
+    )
+    refuse_missing_model(settings.model)
+    request = EvaluateRequest(str(dataset), Path(str(path)).expanduser(), settings)
+    with _console(settings) as console:
+        from streamer.evaluate import evaluate  # noqa: PLC0415
+        from streamer.evaluate_text import render_results  # noqa: PLC0415
+
+        outcome = evaluate(request, console)
+        if outcome.results is None:
+            console.warn(f"stopped; what was measured is kept in {outcome.folder}, the same command goes on from there")
+            return ExitCode.INTERRUPTED
+        console.result(render_results(outcome.results, outcome.folder))
+        console.json(outcome.results)
+        return ExitCode.INTERRUPTED if outcome.interrupted else ExitCode.DONE
+
+
 def info_command(target: Target = None, **values: Any) -> int:
     """Say what a model, a source or, without FILE, this machine is."""
     settings = resolve(InfoSettings, values, "info")
@@ -195,4 +228,5 @@ def _add(name: str, model: type[Settings], function: Callable[..., int]) -> None
 _add("watch", WatchSettings, watch_command)
 _add("fit", FitSettings, fit_command)
 _add("tune", TuneSettings, tune_command)
+_add("evaluate", EvaluateSettings, evaluate_command)
 _add("info", InfoSettings, info_command)

@@ -11,6 +11,9 @@ from streamer.cli.wording import nearest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+STILL_SET = "ir-mnist"
+"""The one set of still pictures: its preset and reader come together."""
+
 
 def refuse_missing_sources(
     sources: Sequence[str], none_given: str | None = None, *, commands: Sequence[str] = ()
@@ -53,6 +56,27 @@ def refuse_missing_model(model: Path | None) -> None:
         raise ModelError(f"{model}: no such model file; {_hint(model.expanduser())}")
     if model.expanduser().is_dir():
         raise ModelError(f"{model}: a folder, not a model file; models are written by 'avid-watch fit'")
+
+
+def refuse_unknown_dataset(name: str | None) -> None:
+    """Refuse a data set that no reader knows.
+
+    Raises:
+        UsageError: none is given, it is unknown, or this version cannot evaluate it yet.
+    """
+    from detectors.evaluation.datasets import SET_NAMES  # noqa: PLC0415 - only this command needs it
+
+    names = [known for known in SET_NAMES if known != STILL_SET]
+    known = ", ".join(names)
+    if name is None:
+        raise UsageError(f"no data set given: name one of {known}")
+    if name in names:
+        return
+    if name == STILL_SET:
+        raise UsageError(f"{name}: still pictures need a system of their own, which is not there; choose one of {known}")
+    match = nearest(name, names)
+    hint = f"did you mean {match!r}?" if match else f"known are {known}"
+    raise UsageError(f"{name}: no data set has this name; {hint}")
 
 
 def refuse_unused_name(name: str | None, sources: Sequence[str]) -> None:

@@ -9,7 +9,15 @@ import yaml
 
 from preprocess.errors import UsageError
 from streamer.cli.wording import did_you_mean
-from streamer.settings import FitSettings, InfoSettings, Settings, TuneSettings, WatchSettings, option_name
+from streamer.settings import (
+    EvaluateSettings,
+    FitSettings,
+    InfoSettings,
+    Settings,
+    TuneSettings,
+    WatchSettings,
+    option_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +29,7 @@ _COMMANDS: Mapping[str, type[Settings]] = {
     "watch": WatchSettings,
     "fit": FitSettings,
     "tune": TuneSettings,
+    "evaluate": EvaluateSettings,
     "info": InfoSettings,
 }
 

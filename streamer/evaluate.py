@@ -1,0 +1,204 @@
+"""``avid-watch evaluate DATASET PATH``: fit every scene, score its test clips as watching would, and measure.
+
+Everything slow is kept under ``DIR/cache`` as soon as it is there; stopped at any moment, the same command goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detectors.evaluation.datasets import read_set
+from detectors.evaluation.record import AS_FITTED, SeedResult, results_document
+from preprocess.errors import UsageError
+from streamer.evaluate_cache import SceneCache
+from streamer.evaluate_fitting import fitted, refuse_unknown_detector
+from streamer.evaluate_footage import facts_of
+from streamer.evaluate_measure import MeasuredClip, clip_figures, measure, summary_of
+from streamer.evaluate_output import fit_settings, machine, write_outputs
+from streamer.evaluate_scores import StoppedError, score_clip
+from streamer.networks import TorchNetworks
+from streamer.requests import EvaluateOutcome
+from streamer.settings import WatchSettings, by_option_name
+from streamer.sinks.writing import told_as_output_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from detectors.evaluation.protocol import EvaluationScene, EvaluationSet, TestClip
+    from detectors.scene_model import SceneModel
+    from streamer.console import Console
+    from streamer.evaluate_fitting import BenchmarkNetworks
+    from streamer.evaluate_scores import ClipScores
+    from streamer.requests import EvaluateRequest
+    from streamer.settings import EvaluateSettings
+
+CACHE = "cache"
+DEFAULT_FOLDER = Path("evaluation")
+SHIPPED_RATE = float(WatchSettings().false_alarms_per_day)
+"""False alarms per day that the threshold of events is set for: what watching does unless told otherwise."""
+
+
+def evaluate(
+    request: EvaluateRequest, console: Console, *, networks: BenchmarkNetworks | None = None
+) -> EvaluateOutcome:
+    """Measure a detector on a data set.
+
+    Args:
+        request: checked settings.
+        console: tells progress; its ``stop`` ends the work politely.
+        networks: what fits and loads models; by default the real ones.
+
+    Raises:
+        InputError: the set or a clip of it cannot be read, or does not fit its truth.
+        OutputError: results cannot be written.
+        UsageError: no such set, detector or preset.
+        ModelError: the model given cannot be used.
+    """
+    settings = request.settings
+    evaluated = read_set(request.dataset, request.path)
+    if settings.model is not None and len(evaluated.scenes) > 1:
+        raise UsageError(
+            f"--model: {evaluated.name} has {len(evaluated.scenes)} cameras, a model knows one; leave it out"
+        )
+    folder = (settings.out or DEFAULT_FOLDER / evaluated.name).expanduser()
+    with told_as_output_errors(folder):
+        (folder / CACHE).mkdir(parents=True, exist_ok=True)
+    networks = networks if networks is not None else TorchNetworks(settings)
+    networks.runtime  # noqa: B018 - sets threads up before anything below loads torch
+    return _Benchmark(evaluated, folder, settings, networks, console).run()
+
+
+@dataclass(slots=True)
+class _Benchmark:
+    """All seeds and scenes of one set."""
+
+    evaluated: EvaluationSet
+    folder: Path
+    settings: EvaluateSettings
+    networks: BenchmarkNetworks
+    console: Console
+
+    def run(self) -> EvaluateOutcome:
+        refuse_unknown_detector(self.settings.detector)
+        try:
+            seeds = [self._seed(self.settings.seed + number, number) for number in range(self.settings.seeds)]
+        except StoppedError:
+            return EvaluateOutcome(self.folder, interrupted=True)
+        results = results_document(
+            self.evaluated,
+            [seed for seed, _ in seeds],
+            detector=self.settings.detector,
+            score=self.settings.score,
+            settings=by_option_name(self.settings),
+            machine=machine(self.networks.runtime),
+        )
+        write_outputs(self.folder, results, [measured for _, measured in seeds], self.settings.docs, self.console)
+        return EvaluateOutcome(self.folder, results)
+
+    def _seed(self, seed: int, number: int) -> tuple[SeedResult, list[MeasuredClip]]:
+        measured: list[MeasuredClip] = []
+        per_scene = {}
+        variants = {}
+        training: dict[str, float | None] = {}
+        of_seed = f"seed {number + 1} of {self.settings.seeds}, " if self.settings.seeds > 1 else ""
+        for scene in self.evaluated.scenes:
+            work = _SceneWork(scene, seed, self, f"{of_seed}{scene.name}")
+            here = work.measured(scene.test)
+            per_scene[scene.name] = summary_of(here).metrics
+            if scene.variants:
+                rates = {AS_FITTED: per_scene[scene.name].get("frame_auc")}
+                rates |= {name: work.frame_auc(clips) for name, clips in scene.variants.items()}
+                variants[scene.name] = {name: auc for name, auc in rates.items() if auc is not None}
+            measured += here
+            training[scene.name] = work.training_seconds
+        result = SeedResult(
+            seed=seed,
+            pooled=summary_of(measured).metrics,
+            per_scene=per_scene,
+            per_clip={clip.name: clip_figures(clip) for clip in measured},
+            variants=variants,
+            training_seconds=training,
+            frames=sum(len(clip.scores) for clip in measured),
+            unscored=sum(len(clip.scores) - len(clip.scores.rows) for clip in measured),
+            scoring_seconds=sum(clip.scores.seconds for clip in measured),
+        )
+        return result, measured
+
+
+class _SceneWork:
+    """One scene with one seed; a model is made or read only where scores are missing."""
+
+    def __init__(self, scene: EvaluationScene, seed: int, benchmark: _Benchmark, label: str) -> None:
+        self._scene = scene
+        self._seed = seed
+        self._settings = benchmark.settings
+        self._networks = benchmark.networks
+        self._console = benchmark.console
+        self._label = label
+        self._model: SceneModel | None = None
+        fitted_with = fit_settings(benchmark.settings, benchmark.networks.runtime)
+        self._cache: SceneCache = SceneCache(benchmark.folder / CACHE, scene, seed, fitted_with)
+        self._scored_with = {"score": self._settings.score, "rate": SHIPPED_RATE, "batch": self._networks.batch_size}
+
+    @property
+    def training_seconds(self) -> float | None:
+        """Time the fit took; None where a model was given."""
+        seconds = self._cache.facts().get("training_seconds")
+        return None if seconds is None else float(seconds)
+
+    def measured(self, clips: Iterable[TestClip]) -> list[MeasuredClip]:
+        """Scores and pixel figures of clips, from the cache as far as they are there.
+
+        Raises:
+            StoppedError: the user asked to stop.
+            InputError: a clip cannot be read or does not fit its truth.
+        """
+        return [
+            measure(self._scene, test, self._scores(test), self._cache, self._scored_with, self._console, self._label)
+            for test in clips
+        ]
+
+    def frame_auc(self, clips: Iterable[TestClip]) -> float | None:
+        """Frame AUC over some clips alone; None where there are not both kinds of frames."""
+        scored = [(test, self._scores(test)) for test in clips]
+        found = [MeasuredClip(self._scene, test, test.truth(scores.times), scores) for test, scores in scored]
+        return summary_of(found).metrics.get("frame_auc")
+
+    def _scores(self, test: TestClip) -> ClipScores:
+        if self._console.stop.is_set():
+            raise StoppedError
+        kept = self._cache.read(test.clip, self._scored_with)
+        if kept is not None:
+            return kept
+        model = self._fitted()
+        label = f"{self._label}: scoring {test.clip.name}"
+        with self._console.phase(label, total=facts_of(test.clip).frames) as phase:
+
+            def each() -> None:
+                if self._console.stop.is_set():
+                    raise StoppedError
+                phase.advance()
+
+            scores = score_clip(
+                model,
+                test.clip,
+                self._scene.ignored,
+                score=self._settings.score,
+                false_alarms_per_day=SHIPPED_RATE,
+                batch_size=self._networks.batch_size,
+                each=each,
+            )
+        self._cache.write(test.clip, self._scored_with, scores)
+        return scores
+
+    def _fitted(self) -> SceneModel:
+        if self._model is None:
+            began = time.monotonic()
+            self._model = fitted(
+                self._scene, self._settings, self._seed, self._cache, self._networks, self._console, self._label
+            )
+            self._console.detail(f"{self._label}: a model after {time.monotonic() - began:.1f} s")
+        return self._model
