@@ -25,8 +25,8 @@ COVERED = 0.4
 """Share of the truly irregular pixels of a frame that must be flagged (Mahadevan et al. 2010)."""
 
 TRUE_SHARE = 0.1
-"""Share of the flagged pixels of a frame that must be truly irregular at dual-pixel level (Sabokrou et al. 2015); of the
-values in use, 5 to 10 %, the strictest."""
+"""Share of the flagged pixels of a frame that must be truly irregular at dual-pixel level (Sabokrou et al. 2015); the
+strictest of the values in use, 5 to 10 %."""
 
 _ROUNDING = 1e-9  # 0.4 x 5 pixels are 2 pixels, whatever binary fractions make of it
 
