@@ -1,12 +1,15 @@
 """The baseline that any detector has to beat: how much changes between the pictures of a window, without a network.
 
 The mean squared difference of the window, blurred over the scene's body width, takes the place of I's residual; from
-there on everything is as for AVID: usual energy per place, causal smoothing, calibration, threshold and events.
+there on everything is as for AVID: causal smoothing, calibration, threshold and events. One scale serves the whole
+picture: measured against what is usual per place, energy ranks Ped2's frames worse (AUC 83 % against 92 %), and a
+baseline is shown at its best.
 """
 
 from __future__ import annotations
 
-import time
+from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 import cv2
@@ -15,10 +18,10 @@ import torch
 
 from detectors.avid.settings import AvidSettings
 from detectors.base import Scores
-from detectors.calibration import TailPrior
+from detectors.calibration import TailPrior, calibrate
 from detectors.checkpoint import ModelHeader, current_versions
-from detectors.evidence import Fusion
-from detectors.learning import Budget, calibrate_scene, read_bank, read_measure
+from detectors.evidence import Fusion, Places, learn_places
+from detectors.learning import BATCH, TOLERATED, LearnProgress, frame_statistics, read_bank, read_measure
 from detectors.registry import register
 from detectors.scene import choose_windows, scale_at
 from detectors.scene_model import DECISIONS, Knowledge, SceneModel, preprocessing_json
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from detectors.avid.system import Avid
-    from detectors.learning import LearnProgress
     from preprocess.pictures import Footage
 
 NAME = "energy"
@@ -38,7 +40,6 @@ STRIDE = 8  # working pixels between cells, as between those of D
 ENERGY_FLOOR = 1e-4  # input units squared, as for I's residual
 BLUR = AvidSettings().blur  # body widths, as for I's residual
 MEMORY = 0.2  # seconds of causal smoothing where no base model says otherwise
-HELD_OUT = 0.2  # share of the windows, the last ones, that calibrate: what a fitted camera holds out
 LEAST_WINDOWS = 20
 
 register(NAME, "detectors.evaluation.energy:rebuild", "frame-difference energy without any network, a baseline")
@@ -121,18 +122,35 @@ def fit_energy(
     Raises:
         InputError: the footage is too short.
     """
-    budget = Budget(time.monotonic(), float("inf"), stop, progress)
     measure = read_measure(footage)
     windows = choose_windows(measure, mode="difference")
     bank = read_bank(footage, windows)
     if len(bank) < LEAST_WINDOWS:
-        raise InputError(f"only {len(bank)} windows of normal footage; {NAME} wants at least {LEAST_WINDOWS}")
+        raise InputError(
+            f"only {len(bank)} windows of normal footage; {NAME} wants at least {LEAST_WINDOWS}: give more"
+        )
     body, step = scale_at(measure, windows)
-    # The scene model asks of its detector what every detector has; AVID is what it is written for.
-    detector = cast("Avid", EnergyDetector(BLUR * body))
-    known = Knowledge(Fusion(1.0, 0.0), MEMORY, {decision: TailPrior() for decision in DECISIONS}, {}, None)
-    held_out = bank.part(max(1, round(len(bank) * (1 - HELD_OUT))), len(bank))
-    knowledge = calibrate_scene(held_out, detector, known, budget, places_from=bank)
+    detector = EnergyDetector(BLUR * body)
+    scored: list[tuple[Scores, list[int]]] = []
+    for start in range(0, len(bank), BATCH):
+        if stop():
+            raise InputError("stopped before the baseline was calibrated")
+        rows = list(range(start, min(start + BATCH, len(bank))))
+        scored.append((detector.score(torch.from_numpy(bank.windows(rows))), rows))
+        progress(LearnProgress("calibrating", rows[-1] / len(bank)))
+    places = one_scale(learn_places(scores for scores, _ in scored))
+    known = Knowledge(Fusion(1.0, 0.0), MEMORY, {decision: TailPrior() for decision in DECISIONS}, {}, places)
+    steps = [float(after - before) for before, after in pairwise(bank.times) if after > before]
+    calibrations = {
+        decision: calibrate(
+            frame_statistics(scored, bank, places, known, decision),
+            1.0 / float(np.median(steps)),
+            known.priors[decision],
+            tolerated=TOLERATED,
+        )
+        for decision in DECISIONS
+    }
+    knowledge = replace(known, calibrations=calibrations)
     header = ModelHeader(
         detector=NAME,
         detector_settings={"blur_pixels": BLUR * body},
@@ -142,4 +160,11 @@ def fit_energy(
         trained_on={"footage_seconds": round(bank.seconds, 3), "windows": len(bank), "pictures": len(bank.pictures)},
         training={"steps": 0},
     )
-    return SceneModel(detector, windows, knowledge, header, "fitted")
+    # The scene model asks of its detector what every detector has; AVID is what it is written for.
+    return SceneModel(cast("Avid", detector), windows, knowledge, header, "fitted")
+
+
+def one_scale(places: Places) -> Places:
+    """The same location and spread everywhere: the mean of those of all places."""
+    tables = (getattr(places, name) for name in Places.__slots__)
+    return Places(*(np.full_like(table, table.mean()) for table in tables))

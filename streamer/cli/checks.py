@@ -73,7 +73,7 @@ def refuse_unknown_dataset(name: str | None) -> None:
     if name in names:
         return
     if name == STILL_SET:
-        raise UsageError(f"{name}: still pictures need a system of their own, which is not there; choose one of {known}")
+        raise UsageError(f"{name}: still pictures need a system of their own, not there yet; choose one of {known}")
     match = nearest(name, names)
     hint = f"did you mean {match!r}?" if match else f"known are {known}"
     raise UsageError(f"{name}: no data set has this name; {hint}")
