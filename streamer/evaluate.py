@@ -6,7 +6,8 @@ Everything slow is kept under ``DIR/cache`` as soon as it is there; stopped at a
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ from streamer.sinks.writing import told_as_output_errors
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from detectors.evaluation.protocol import EvaluationScene, EvaluationSet, TestClip
+    from detectors.evaluation.protocol import Clip, EvaluationScene, EvaluationSet, TestClip
     from detectors.scene_model import SceneModel
     from streamer.console import Console
     from streamer.evaluate_fitting import BenchmarkNetworks
@@ -58,7 +59,7 @@ def evaluate(
         ModelError: the model given cannot be used.
     """
     settings = request.settings
-    evaluated = read_set(request.dataset, request.path)
+    evaluated = with_rate(read_set(request.dataset, request.path), settings.frame_rate)
     if settings.model is not None and len(evaluated.scenes) > 1:
         raise UsageError(
             f"--model: {evaluated.name} has {len(evaluated.scenes)} cameras, a model knows one; leave it out"
@@ -69,6 +70,30 @@ def evaluate(
     networks = networks if networks is not None else TorchNetworks(settings)
     networks.runtime  # noqa: B018 - sets threads up before anything below loads torch
     return _Benchmark(evaluated, folder, settings, networks, console).run()
+
+
+def with_rate(evaluated: EvaluationSet, frame_rate: float | None) -> EvaluationSet:
+    """The set with a frame rate for clips that have none of their own; as it is where none was asked for."""
+    if frame_rate is None:
+        return evaluated
+    rate = Fraction(str(frame_rate))
+
+    def timed(clip: Clip) -> Clip:
+        return replace(clip, frame_rate=rate) if clip.frame_rate is None else clip
+
+    def tested(clips: tuple[TestClip, ...]) -> tuple[TestClip, ...]:
+        return tuple(replace(test, clip=timed(test.clip)) for test in clips)
+
+    scenes = (
+        replace(
+            scene,
+            normal=tuple(timed(clip) for clip in scene.normal),
+            test=tested(scene.test),
+            variants={name: tested(clips) for name, clips in scene.variants.items()},
+        )
+        for scene in evaluated.scenes
+    )
+    return replace(evaluated, scenes=tuple(scenes))
 
 
 @dataclass(slots=True)

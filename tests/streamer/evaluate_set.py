@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cv2
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from detectors.scene_model import SceneModel
     from tests.scenes import Scene
 
 SCENE = walkers()
@@ -52,13 +54,18 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
     assert cv2.imwrite(str(path), picture)
 
 
+@lru_cache(maxsize=1)
+def _base() -> SceneModel:
+    return tiny_base()
+
+
 class TinyNetworks(TorchNetworks):
     """The real door to the networks with a tiny base model; counts what was fitted."""
 
     def __init__(self, settings: EvaluateSettings) -> None:
         super().__init__(settings)
         self._runtime = CPU32
-        self._base = tiny_base()
+        self._base = _base()
         self.seeds_fitted: list[int] = []
         self.resumed: list[bool] = []
 
@@ -72,6 +79,7 @@ def tiny_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fit with networks a test can train."""
     monkeypatch.setattr(fitting, "recipe", lambda _: tiny_settings())
     monkeypatch.setattr(fitting, "CHECKPOINTS", 2)
+    monkeypatch.setattr(fitting, "save_loss_curve", lambda *_: None)
     monkeypatch.setattr(validation, "BATCHES", 1)
     monkeypatch.setattr(validation, "CROPS", 4)
 

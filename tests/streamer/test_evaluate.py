@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from detectors.evaluation.datasets import read_set
 from preprocess.errors import InputError, UsageError
 from streamer.console import Console
-from streamer.evaluate import CACHE, evaluate
+from streamer.evaluate import CACHE, evaluate, with_rate
 from streamer.evaluate_scores import ClipScores
 from tests.streamer.evaluate_set import (
     QUIET_FRAMES,
@@ -58,8 +60,11 @@ class Bench:
 
 
 @pytest.fixture(autouse=True)
-def _small(monkeypatch):
+def _small(monkeypatch, done):
+    """Tiny networks, and no pictures: those of the finished benchmark are enough."""
     tiny_recipes(monkeypatch)
+    for name in ("draw_roc", "draw_timeline", "draw_sheet"):
+        monkeypatch.setattr(f"streamer.evaluate_output.{name}", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -137,12 +142,12 @@ def test_another_setting_never_reads_what_was_kept_for_the_first(bench):
 
 
 def test_another_score_is_of_the_same_model(bench):
-    before = json.loads((bench.out / "results.json").read_text())["metrics"]
+    before = json.loads((bench.out / "results.json").read_text())["per_clip"]
     networks, results = bench.run(score="inpainter")
     assert networks.seeds_fitted == []
     assert results["score"] == "inpainter"
     assert "event_recall" not in results["metrics"]
-    assert results["metrics"]["frame_auc"] != before["frame_auc"]
+    assert results["per_clip"]["gate/run"]["highest_irregular"] != before["gate/run"]["highest_irregular"]
 
 
 def test_changed_footage_is_learned_and_scored_anew(bench, tmp_path):
@@ -166,6 +171,13 @@ def test_corrected_truth_is_measured_with_the_scores_that_are_there(bench, tmp_p
     _, results = bench.run()
     assert results["per_clip"]["gate/run"]["irregular_frames"] == RUN_FRAMES - RUN_FROM - 1
     assert results["metrics"]["pixel_auc"] != first["pixel_auc"]
+
+
+def test_pictures_without_times_get_the_rate_asked_for(whole_set):
+    evaluated = read_set("custom", whole_set)
+    assert with_rate(evaluated, None) is evaluated
+    scene = with_rate(evaluated, 12.5).scenes[0]
+    assert {clip.frame_rate for clip in (*scene.normal, *(test.clip for test in scene.test))} == {Fraction(25, 2)}
 
 
 def test_a_damaged_cache_is_made_anew(bench):
