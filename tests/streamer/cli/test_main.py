@@ -272,7 +272,7 @@ def test_neither_help_nor_a_refusal_loads_the_networks_or_the_codecs():
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("avid-watch ", {"watch", "fit", "tune", "info"}),
+        ("avid-watch ", {"watch", "fit", "tune", "evaluate", "info"}),
         ("avid-watch --lea", {"--learn", "--learn-budget"}),
         ("avid-watch gate.mp4 --decision ", {"joint", "paper"}),
         ("avid-watch fit a.mp4 --pre", {"--preset", "--precision"}),
