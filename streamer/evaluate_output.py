@@ -7,11 +7,13 @@ import os
 import platform
 import re
 from importlib import metadata
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocess.errors import OutputError
 from streamer.evaluate_curves import draw_roc, draw_timeline
+from streamer.evaluate_fitting import ENERGY
 from streamer.evaluate_measure import equal_error_threshold, summary_of
 from streamer.evaluate_pictures import draw_sheet, worst_moments
 from streamer.evaluate_text import markdown_of, section_key
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
     from detectors.inference import Runtime
     from streamer.console import Console
-    from streamer.evaluate_measure import MeasuredClip
+    from streamer.evaluate_fitting import ENERGY
+from streamer.evaluate_measure import MeasuredClip
     from streamer.settings import EvaluateSettings
 
 RESULTS = "results.json"
@@ -136,6 +139,10 @@ def fit_settings(settings: EvaluateSettings, runtime: Runtime) -> dict[str, obje
         chosen: dict[str, object] = {"model": hashlib.sha256(content).hexdigest()}
     else:
         chosen = {"preset": settings.preset, "seconds": settings.training_seconds, "steps": settings.steps}
+    if settings.detector == ENERGY:
+        # The room of evaluation is no part of the code digest; nothing is trained, so no budget matters.
+        source = Path(str(files("detectors.evaluation"))) / "energy.py"
+        chosen = {"code": hashlib.sha256(source.read_bytes()).hexdigest()}
     return {
         **chosen,
         "detector": settings.detector,

@@ -272,3 +272,18 @@ def test_too_little_normal_footage_is_refused_with_the_scenes_name(tmp_path, who
     write_clip(root / "normal" / "short", [replace(SCENE)] * 12)
     with pytest.raises(InputError, match=r"gate: only \d+ windows of normal footage"):
         Bench(root, tmp_path / "out").run()
+
+
+def test_the_code_that_learns_and_scores_is_in_the_names_of_what_is_kept(tmp_path, monkeypatch):
+    from streamer import evaluate_cache as room
+
+    (tmp_path / "evaluation").mkdir()
+    for name in ("scorer.py", "evaluation/metrics.py"):
+        (tmp_path / name).write_text("first")
+    ours = room.files("streamer")
+    monkeypatch.setattr(room, "files", lambda package: ours if package == "streamer" else tmp_path)
+    first = room.code_digest.__wrapped__()
+    (tmp_path / "evaluation" / "metrics.py").write_text("second")
+    assert room.code_digest.__wrapped__() == first
+    (tmp_path / "scorer.py").write_text("second")
+    assert room.code_digest.__wrapped__() != first
