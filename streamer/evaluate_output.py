@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
     from detectors.inference import Runtime
     from streamer.console import Console
-    from streamer.evaluate_fitting import ENERGY
-from streamer.evaluate_measure import MeasuredClip
+    from streamer.evaluate_measure import MeasuredClip
     from streamer.settings import EvaluateSettings
 
 RESULTS = "results.json"
