@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from streamer.cli.exit_codes import MEANINGS
-from streamer.settings import FitSettings, InfoSettings, Settings, TuneSettings, WatchSettings, look_of, option_name
+from streamer.settings import EvaluateSettings, FitSettings, InfoSettings, Settings, TuneSettings, WatchSettings, look_of, option_name
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,6 +20,7 @@ COMMANDS: dict[str, type[Settings]] = {
     "fit": FitSettings,
     "tune": TuneSettings,
     "info": InfoSettings,
+    "evaluate": EvaluateSettings,
 }
 OWN_OPTIONS = {"--config", "--help", "-h"}
 PROGRAM_OPTIONS = {"--version", "--install-completion", "--show-completion"}
