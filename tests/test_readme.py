@@ -10,7 +10,16 @@ import pytest
 import yaml
 
 from streamer.cli.exit_codes import MEANINGS
-from streamer.settings import EvaluateSettings, FitSettings, InfoSettings, Settings, TuneSettings, WatchSettings, look_of, option_name
+from streamer.settings import (
+    EvaluateSettings,
+    FitSettings,
+    InfoSettings,
+    Settings,
+    TuneSettings,
+    WatchSettings,
+    look_of,
+    option_name,
+)
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
