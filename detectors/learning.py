@@ -19,12 +19,12 @@ from detectors.avid.system import Avid
 from detectors.avid.training import AvidTrainer, TrainingScene
 from detectors.avid.validation import validate
 from detectors.bank import WindowBank, build_bank
-from detectors.calibration import calibrate
+from detectors.calibration import Calibration, calibrate
 from detectors.checkpoint import ModelHeader, current_versions
 from detectors.evidence import learn_places
+from detectors.ground import Ground, as_statistic, background_on_cells, feet, learn_novelty
 from detectors.scene import SceneMeasure, choose_windows, measure_scene, scale_at
 from detectors.scene_model import DECISIONS, Knowledge, SceneModel, preprocessing_json
-from detectors.scorer import EvidenceStream
 from preprocess.errors import InputError
 from preprocess.pictures import Picture
 from preprocess.temporal import to_working_size
@@ -277,17 +277,30 @@ def calibrate_scene(
         places_from: windows the places are learned from; the same bank by default.
     """
     scored = list(_scores(bank, detector, _affordable_rows(bank, detector, budget), budget))
-    if places_from is None:
-        places = learn_places(scores for scores, _ in scored)
-    else:
+    usual = scored
+    if places_from is not None:
         rows = list(range(0, len(places_from), max(1, len(places_from) // MOST_PLACE_WINDOWS)))
-        places = learn_places(scores for scores, _ in _scores(places_from, detector, rows, budget))
+        usual = list(_scores(places_from, detector, rows, budget))
+    places = learn_places(scores for scores, _ in usual)
     rate = 1.0 / _window_period(bank)
-    calibrations = {}
+    calibrations: dict[Decision, Calibration] = {}
     for decision in DECISIONS:
         segments = frame_statistics(scored, bank, places, known, decision)
         calibrations[decision] = calibrate(segments, rate, known.priors[decision], tolerated=TOLERATED)
-    return replace(known, places=places, calibrations=calibrations)
+    ground = _learn_ground([scores for scores, _ in usual], places_from or bank, calibrations["joint"], known)
+    if ground is not None:  # a second cause of false events, as frequent as the first at every threshold
+        calibrations["joint"] = replace(calibrations["joint"], event_rate=2 * calibrations["joint"].event_rate)
+    return replace(known, places=places, calibrations=calibrations, ground=ground)
+
+
+def _learn_ground(scored: list[Scores], bank: WindowBank, calibration: Calibration, known: Knowledge) -> Ground | None:
+    """Where people walk; None where too few did, or the base model does not know how rare novelty is."""
+    if known.novelty_tail is None:
+        return None
+    visits = np.sum([feet(scores.motion.cpu().numpy()).sum(0) for scores in scored], axis=0)
+    size = (bank.settings.width, bank.settings.height)
+    novelty = learn_novelty(visits, background_on_cells(bank.background, scored[0].grid, size))
+    return Ground(as_statistic(novelty, calibration, known.novelty_tail)) if novelty is not None else None
 
 
 def _affordable_rows(bank: WindowBank, detector: Avid, budget: Budget) -> list[int]:
@@ -310,7 +323,8 @@ def _affordable_rows(bank: WindowBank, detector: Avid, budget: Budget) -> list[i
 def _scores(bank: WindowBank, detector: Avid, rows: list[int], budget: Budget) -> Iterator[tuple[Scores, list[int]]]:
     for start in range(0, len(rows), BATCH):
         part = rows[start : start + BATCH]
-        yield detector.score(torch.from_numpy(bank.windows(part))), part
+        scores = detector.score(torch.from_numpy(bank.windows(part)))
+        yield replace(scores, inpainter=torch.empty(0)), part  # I's map at pixels is large and not needed here
         budget.tell("calibrating")
 
 
@@ -318,7 +332,7 @@ def frame_statistics(
     scored: list[tuple[Scores, list[int]]], bank: WindowBank, places: Places, known: Knowledge, decision: Decision
 ) -> list[np.ndarray]:
     """Largest statistic of every frame, one array per unbroken stretch of windows."""
-    stream = EvidenceStream(places, known.fusion, decision, known.memory)
+    stream = replace(known, ground=None).stream(places, decision)
     values: list[float] = []
     rows: list[int] = []
     for scores, part in scored:

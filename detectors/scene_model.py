@@ -15,6 +15,7 @@ from detectors.avid.system import Avid
 from detectors.calibration import Calibration, TailPrior
 from detectors.checkpoint import ModelHeader, load_model, save_model
 from detectors.evidence import Decision, Fusion, Places
+from detectors.ground import Ground, NoveltyTail
 from detectors.scorer import EvidenceStream, Scorer
 from preprocess.errors import ModelError, UsageError
 from preprocess.pictures import WindowSettings
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 BASE_MODEL = "base.avid"
 PLACES = "places"
+GROUND_STATISTIC = "ground.statistic"
 DECISIONS: tuple[Decision, ...] = ("joint", "paper")
 SLOWER_SOURCE = 1.3  # a source whose frame period is this much longer than the spacing gets its own period as spacing
 
@@ -42,6 +44,8 @@ class Knowledge:
         priors: tails from the base model, by decision.
         calibrations: of this scene, by decision; empty in the base model.
         places: usual evidence per place of this scene; None in the base model.
+        novelty_tail: how novelty of places behaves on normal footage, from the base model; None where it knows nothing.
+        ground: places people walk at in this scene; None where too few did.
     """
 
     fusion: Fusion
@@ -49,25 +53,37 @@ class Knowledge:
     priors: Mapping[Decision, TailPrior]
     calibrations: Mapping[Decision, Calibration]
     places: Places | None
+    novelty_tail: NoveltyTail | None = None
+    ground: Ground | None = None
+
+    def stream(self, places: Places, decision: Decision) -> EvidenceStream:
+        """What turns this scene's scores into evidence."""
+        ground = self.ground if decision == "joint" else None
+        return EvidenceStream(places, self.fusion, decision, self.memory, ground)
 
     def to_json(self) -> dict[str, Any]:
         """All but the tables, as plain JSON values."""
+        tail = self.novelty_tail
         return {
             "fusion": asdict(self.fusion),
             "memory": self.memory,
             "priors": {decision: asdict(prior) for decision, prior in self.priors.items()},
+            **({"novelty_tail": asdict(tail)} if tail is not None else {}),
             **{decision: calibration.to_json() for decision, calibration in self.calibrations.items()},
         }
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any], places: Places | None) -> Self:
-        """Rebuild from :meth:`to_json`; KeyError, TypeError or ValueError where it does not fit."""
+    def from_json(cls, values: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Self:
+        """Rebuild from :meth:`to_json` and a file's tables; KeyError, TypeError or ValueError where they do not fit."""
+        tail = values.get("novelty_tail")
         return cls(
             fusion=Fusion(**values["fusion"]),
             memory=float(values["memory"]),
             priors={decision: TailPrior(**values["priors"][decision]) for decision in DECISIONS},
             calibrations={d: Calibration.from_json(values[d]) for d in DECISIONS if d in values},
-            places=places,
+            places=_read_places(tensors),
+            novelty_tail=NoveltyTail(tuple(tail["novelty"]), tuple(tail["rates"])) if tail is not None else None,
+            ground=_read_ground(tensors),
         )
 
 
@@ -109,9 +125,9 @@ class SceneModel:
             )
             settings = AvidSettings.from_json(header.detector_settings)
             blur = float(header.detector_settings["blur_pixels"])
-            networks = {n: t for n, t in tensors.items() if not n.startswith(PLACES)}
+            networks = {n: t for n, t in tensors.items() if not n.startswith((PLACES, GROUND_STATISTIC))}
             detector = Avid(settings, networks, blur=blur, runtime=runtime)
-            knowledge = Knowledge.from_json(header.calibration, _read_places(tensors))
+            knowledge = Knowledge.from_json(header.calibration, tensors)
         except ModelError as error:
             raise ModelError(f"{path}: {error}; fit the camera anew") from error
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
@@ -119,7 +135,8 @@ class SceneModel:
         model = cls(detector, windows, knowledge, header, str(path))
         if knowledge.places is not None:
             grid = model.grid
-            if knowledge.places.inpainter_mean.shape != (grid.rows, grid.columns):
+            tables = [knowledge.places.inpainter_mean, *([knowledge.ground.statistic] if knowledge.ground else [])]
+            if any(table.shape != (grid.rows, grid.columns) for table in tables):
                 raise ModelError(f"{path}: its place tables do not fit its working size; fit the camera anew")
         return model
 
@@ -135,6 +152,8 @@ class SceneModel:
         if self.knowledge.places is not None:
             for name, table in _tables(self.knowledge.places).items():
                 tensors[f"{PLACES}.{name}"] = torch.from_numpy(table)
+        if self.knowledge.ground is not None:
+            tensors[GROUND_STATISTIC] = torch.from_numpy(np.ascontiguousarray(self.knowledge.ground.statistic))
         save_model(path, self.header, tensors, half_kernels=half_kernels)
 
     @property
@@ -191,7 +210,7 @@ class SceneModel:
             self.detector,
             windows,
             self.grid,
-            EvidenceStream(places, self.knowledge.fusion, decision, self.knowledge.memory),
+            self.knowledge.stream(places, decision),
             calibration,
             source_size=source_size,
             threshold=calibration.threshold(false_alarms_per_day),
@@ -217,3 +236,8 @@ def _read_places(tensors: Mapping[str, torch.Tensor]) -> Places | None:
     if not any(name.startswith(PLACES) for name in tensors):
         return None
     return Places(**{name: tensors[f"{PLACES}.{name}"].numpy().astype(np.float32) for name in Places.__slots__})
+
+
+def _read_ground(tensors: Mapping[str, torch.Tensor]) -> Ground | None:
+    table = tensors.get(GROUND_STATISTIC)
+    return Ground(table.numpy().astype(np.float32)) if table is not None else None

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from detectors.evidence import Decision, Fusion, Places, decide
+from detectors.ground import FeetStream, Ground
 from detectors.regions import Placement, verdict_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class Evidence:
     """What speaks for irregularity in a batch, in standard deviations of what is usual; all ``(B, h, w)`` float32.
 
     Attributes:
-        statistic: both maps joined and smoothed over time: what thresholds are for.
+        statistic: both maps joined and smoothed over time, or the novelty of a foot's place where that is the rarer:
+            what thresholds are for.
         inpainter: I's share of it before joining.
         detector: D's share of it before joining.
     """
@@ -49,12 +51,15 @@ class EvidenceStream:
         fusion: weights of the joint score.
         decision: joint score or the paper's rule.
         memory: time constant of the causal smoothing, seconds; 0 switches it off.
+        ground: places people walk at; None where too little is known of them, and for the paper's rule.
     """
 
     places: Places
     fusion: Fusion
     decision: Decision
     memory: float
+    ground: Ground | None = None
+    _feet: FeetStream | None = field(default=None, repr=False)
     _last: NDArray[np.float32] | None = field(default=None, repr=False)
     _segment: int | None = None
     _time: Fraction | None = None
@@ -75,6 +80,10 @@ class EvidenceStream:
                     keep = np.float32(np.exp(-float(time - self._time) / self.memory))
                     statistic[row] += keep * (self._last - statistic[row])
                 self._last, self._segment, self._time = statistic[row], segment, time
+        if self.ground is not None:
+            self._feet = self._feet or FeetStream(self.ground.statistic)
+            kept = self._feet.push(scores.motion.cpu().numpy(), times, segments)
+            statistic = np.maximum(statistic, kept)
         return Evidence(statistic, inpainter, detector)
 
 

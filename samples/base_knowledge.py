@@ -6,6 +6,7 @@ Chosen on generated scenes that trained nothing, each learned from its own first
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -13,9 +14,11 @@ import torch
 from scipy.stats import genpareto
 
 from detectors.avid.system import Avid
+from detectors.bank import BACKGROUND_PICTURES
 from detectors.base import Scores
 from detectors.calibration import TAIL_FROM, TailPrior, cluster_peaks, location_and_scale, sustained
 from detectors.evidence import Decision, Fusion, decide, learn_places
+from detectors.ground import NOWHERE, FeetStream, NoveltyTail, background_on_cells, feet, learn_novelty
 from detectors.scene_model import DECISIONS, Knowledge
 from preprocess.geometry import pixels_to_cells
 from samples.training_scenes import FRAME_RATE
@@ -36,6 +39,8 @@ SHARES: Final = (0.3, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85)  # I always has a say: D k
 MEMORIES: Final = (0.0, 0.1, 0.2)
 RATES_PER_MINUTE: Final = (1.0, 0.5, 0.2)
 LARGEST_SHAPE: Final = 0.1
+LEAST_NOVELTY: Final = 0.0  # a place as usual as where feet mostly are
+NOVELTY_RATES_PER_MINUTE: Final = (4.0, 2.0, 1.0, 0.5, 0.3, 0.2, 0.1, 0.06)
 EVENT_TAIL_FROM: Final = 0.5  # quantile of normal scenes' peaks at which the event tail begins
 
 
@@ -49,7 +54,7 @@ class LearnedKnowledge:
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """One scene's evidence: ``(N, h, w)`` maps, from which window on it is watched, truth on cells, and its events."""
+    """One scene: ``(N, h, w)`` maps of evidence, truth and novelty, from which window on it is watched, its events."""
 
     name: str
     inpainter: NDArray[np.float32]
@@ -57,6 +62,7 @@ class _Scored:
     learned: int
     truth: NDArray[np.float32]
     events: tuple[tuple[str, int, int], ...]
+    novelty: NDArray[np.float32]
 
 
 def learn_knowledge(
@@ -91,7 +97,9 @@ def learn_knowledge(
         priors[decision] = _tails(scenes, decision, fusion, memory)
         report.append(f"{decision}: {priors[decision]}")
     report += _kinds(scenes, fusion, memory)
-    return LearnedKnowledge(Knowledge(fusion, memory, priors, {}, None), tuple(report))
+    tail, lines = _novelty_tail(scenes)
+    known = Knowledge(fusion, memory, priors, {}, None, novelty_tail=tail)
+    return LearnedKnowledge(known, (*report, *lines))
 
 
 def _score(scene: RenderedScene, settings: AvidSettings, tensors: Mapping[str, torch.Tensor]) -> _Scored:
@@ -121,7 +129,54 @@ def _score(scene: RenderedScene, settings: AvidSettings, tensors: Mapping[str, t
         for event, kind, *_ in regions:
             begun = spans.get(event, (kind, row, row))
             spans[event] = (kind, begun[1], row)
-    return _Scored(scene.name, inpainter, logit, learned, truth, tuple(spans.values()))
+    novelty = _novelty(scene, whole, learned, first)
+    return _Scored(scene.name, inpainter, logit, learned, truth, tuple(spans.values()), novelty)
+
+
+def _novelty(scene: RenderedScene, scores: Scores, learned: int, first: int) -> NDArray[np.float32]:
+    """What watching would say of the places feet are at, ``(N, h, w)`` nats; nowhere new where too few feet were."""
+    motion = scores.motion.numpy()
+    pictures = scene.pictures[: first + learned]
+    spread = np.linspace(0, len(pictures) - 1, BACKGROUND_PICTURES).round().astype(int)
+    background = np.asarray(np.median(pictures[spread], axis=0), np.float32)
+    size = (scene.windows.width, scene.windows.height)
+    ground = background_on_cells(background, scores.grid, size)
+    novelty = learn_novelty(feet(motion[:learned]).sum(0), ground)
+    if novelty is None:
+        return np.full_like(motion, NOWHERE)
+    times = [Fraction(row, FRAME_RATE) for row in range(len(motion))]
+    return FeetStream(novelty).push(motion, times, [0] * len(times))
+
+
+def _novelty_tail(scenes: Sequence[_Scored]) -> tuple[NoveltyTail | None, list[str]]:
+    """The tail of novelty on normal footage, and what of each kind of event is found by it alone."""
+    peaks: list[float] = []
+    found: list[tuple[str, float]] = []
+    frames = 0
+    for scene in scenes:
+        flat = scene.novelty.reshape(len(scene.novelty), -1).max(1)
+        watched = np.arange(len(flat)) >= scene.learned
+        for kind, begun, ended in scene.events:
+            watched[max(0, begun - 6) : ended + 20] = False
+            near = np.where(scene.truth[begun : ended + 1] > 0.1, scene.novelty[begun : ended + 1], NOWHERE)
+            found.append((kind, float(near.max(initial=NOWHERE))))
+        calm = sustained(np.where(watched, flat, NOWHERE), SUSTAINED_FRAMES)
+        peaks += cluster_peaks(calm, LEAST_NOVELTY, GAP_FRAMES).tolist()
+        frames += int(watched.sum())
+    seconds = frames / FRAME_RATE
+    values = np.sort(peaks)[::-1]
+    # One cluster in all this footage is the rarest that is known; rarer ones are extrapolated to.
+    ranks = sorted(
+        {round(rate * seconds / 60) for rate in NOVELTY_RATES_PER_MINUTE if 1 <= rate * seconds / 60 <= len(values)}
+    )
+    knots = {round(float(values[rank - 1]), 4): rank / seconds for rank in reversed(ranks)}
+    tail = NoveltyTail(tuple(knots), tuple(knots.values())) if len(knots) > 1 else None
+    lines = [f"novelty of places: {tail}; highest in {seconds / 60:.1f} min: {values[:15].round(2).tolist()}"]
+    kinds = sorted({kind for kind, _ in found})
+    lines += [
+        f"novelty of {kind}: {sorted(round(value, 2) for name, value in found if name == kind)}" for kind in kinds
+    ]
+    return tail, lines
 
 
 def _statistic(scene: _Scored, decision: Decision, fusion: Fusion, memory: float) -> NDArray[np.float32]:

@@ -167,7 +167,7 @@ class _Scoring:
         decision: Decision = "paper" if score == "paper" else "joint"
         self.alarming = score not in PARTS
         if score in PARTS:
-            model = replace(model, knowledge=replace(model.knowledge, fusion=PARTS[score]))
+            model = replace(model, knowledge=replace(model.knowledge, fusion=PARTS[score], ground=None))
         self.scorer = model.scorer(
             facts.size, false_alarms_per_day=false_alarms_per_day, decision=decision, period=facts.period
         )

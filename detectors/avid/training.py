@@ -7,6 +7,7 @@ to the bit on a CPU.
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 Network = TypeVar("Network", bound=torch.nn.Module)
 CROP_MULTIPLE = 8  # sides of D's crops, pixels
 GRADIENT_BOUND = 5.0
+NORM_BATCHES = 24  # batches over which the batch norms' statistics of finished weights are measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class AvidTrainer:
             device: ``cpu`` or ``cuda``.
         """
         self.settings = settings
+        self.seed = seed
         self.scenes = [scene for scene in scenes if len(scene.bank)]
         if not self.scenes:
             raise ValueError("training needs at least one window of normal footage")
@@ -252,22 +255,50 @@ class AvidTrainer:
                 group["lr"] = rate * share
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """The weights to use: averaged where the recipe says so; ``inpainter.*`` and ``detector.*``, on the CPU."""
-        states = (
-            (self.averages[0].state(), self.averages[1].state())
-            if self.averages is not None
-            else (self.inpainter.state_dict(), self.detector.state_dict())
-        )
+        """The weights to use: averaged where the recipe says so; ``inpainter.*`` and ``detector.*``, on the CPU.
+
+        The batch norms' statistics are measured anew for exactly these weights (Izmailov et al., "Averaging Weights
+        Leads to Wider Optima", UAI 2018, section 3.2): neither an average of statistics nor the last steps' are those
+        of the averaged weights, and D's logits of still cells moved from -12 to -1 by that alone.
+        """
+        networks = (copy.deepcopy(self.inpainter), copy.deepcopy(self.detector))
+        if self.averages is not None:
+            for network, average in zip(networks, self.averages, strict=True):
+                average.copy_to(network)
+        if self.steps and not self.settings.training.frozen_norms:
+            self._measure_norms(*networks)
         return {
             f"{prefix}.{name}": value.detach().cpu().clone()
-            for prefix, state in zip(("inpainter", "detector"), states, strict=True)
-            for name, value in state.items()
+            for prefix, network in zip(("inpainter", "detector"), networks, strict=True)
+            for name, value in network.state_dict().items()
         }
+
+    @torch.no_grad()
+    def _measure_norms(self, inpainter: Inpainter, detector: DetectorNetwork) -> None:
+        """Measure the statistics of both networks' batch norms over batches as they are trained on."""
+        norms = [[m for m in n.modules() if isinstance(m, torch.nn.BatchNorm2d)] for n in (inpainter, detector)]
+        for norm in (*norms[0], *norms[1]):
+            norm.reset_running_stats()
+            norm.momentum = None  # the mean over all batches
+        inpainter.train()
+        detector.train()
+        kept = self.random, self.torch_random  # what is drawn here must not move the training's own draws
+        self.random = np.random.default_rng((self.seed, self.steps))
+        self.torch_random = torch.Generator().manual_seed(self.seed + self.steps)
+        for _ in range(NORM_BATCHES):
+            if norms[0]:
+                clean = self._normal_crops()
+                inpainter(clean + self._noise(clean.shape))
+            if norms[1]:
+                batch = self._simulated_crops()
+                detector(self._to_device(pairs_to_channels(batch.pictures, self.settings.mode)))
+        self.random, self.torch_random = kept
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on to the bit (tensors, numbers and plain containers only)."""
         return {
             "steps": self.steps,
+            "seed": self.seed,
             "inpainter": self.inpainter.state_dict(),
             "detector": self.detector.state_dict(),
             "optimisers": [self.inpainter_optimiser.state_dict(), self.detector_optimiser.state_dict()],
@@ -279,7 +310,7 @@ class AvidTrainer:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where :meth:`state` was taken, with the same settings and footage."""
-        self.steps = int(state["steps"])
+        self.steps, self.seed = int(state["steps"]), int(state["seed"])
         self.inpainter.load_state_dict(state["inpainter"])
         self.detector.load_state_dict(state["detector"])
         self.inpainter_optimiser.load_state_dict(state["optimisers"][0])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from detectors.avid.detector import DetectorLayer, DetectorSettings
+from detectors.avid.detector import DetectorLayer, DetectorNetwork, DetectorSettings
 from detectors.avid.inpainter import InpainterSettings
 from detectors.avid.rendered import RenderedTruth
 from detectors.avid.settings import AvidSettings, paper_recipe
@@ -194,12 +194,41 @@ def test_the_weights_used_are_the_running_average(bank: WindowBank) -> None:
             follow[f"inpainter.{name}"] = kept + share * (value - kept) if value.is_floating_point() else value.clone()
     used = trainer.weights()
     for name, value in follow.items():
+        if "running_" in name or name.endswith("num_batches_tracked"):
+            continue  # measured for the averaged weights themselves
         assert torch.allclose(used[name].float(), value.float(), atol=1e-6)
     last = trainer.inpainter.state_dict()["output.weight"]
     assert not torch.equal(used["inpainter.output.weight"], last)
     plain = trainer_on(bank, tiny_settings(average_decay=0.0))
     plain.step(0.2)
     assert torch.equal(plain.weights()["inpainter.output.weight"], plain.inpainter.state_dict()["output.weight"])
+
+
+def test_the_batch_norms_of_the_weights_used_are_measured_for_them(bank: WindowBank) -> None:
+    settings = tiny_settings()
+    trainer = trainer_on(bank, replace(settings, training=replace(settings.training, average_decay=0.9)))
+    trained(trainer, 12)
+    used = DetectorNetwork(settings.detector)
+    weights = {
+        name.removeprefix("detector."): t for name, t in trainer.weights().items() if name.startswith("detector")
+    }
+    used.load_state_dict(weights)
+    batches = torch.cat([trainer._simulated_crops().differences() for _ in range(4)])
+    with torch.no_grad():
+        fixed = used.eval()(batches)
+        as_trained = used.train()(batches)
+    assert float((fixed - as_trained).abs().mean()) < 0.25 * float(as_trained.std())
+
+
+def test_frozen_batch_norms_stay_as_they_were_given(bank: WindowBank) -> None:
+    start = trainer_on(bank).weights()
+    settings = tiny_settings()
+    frozen = trainer_on(bank, replace(settings, training=replace(settings.training, frozen_norms=True)), start=start)
+    trained(frozen, 3)
+    after = frozen.weights()
+    names = [name for name in start if "running_" in name]
+    assert names
+    assert all(torch.equal(start[name], after[name]) for name in names)
 
 
 def test_rates_rise_and_fall_over_the_training(bank: WindowBank) -> None:
