@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from preprocess.pictures import Footage
 
 HELD_OUT = 0.2  # share of the windows, the last ones, that train nothing: they choose the checkpoint and calibrate
-CHECKPOINTS = 20  # times a training is looked at
+CHECKPOINTS = 10  # times a training is looked at
 LEAST_WINDOWS = 20
 RESUME_EVERY = 30.0  # seconds between two savings of the training state
 

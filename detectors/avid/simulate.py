@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 IGNORED = -1.0  # cells whose truth is not known: half covered, or covered without any motion
 TOUCHED = 0.02  # share of a cell from which its truth is no longer plainly normal
+LARGEST_PATCH = 4.0  # radius of the largest patch, widths of a body's core: a cart beside a person
 COVERED = 0.35  # share of a cell the patch must cover to count
 MATTE_GREY_LEVELS = 12.0  # difference from the background at which a silhouette begins
 MOVING_GREY_LEVELS = 3.0  # mean absolute difference within a cell from which it counts as moving
@@ -190,7 +191,7 @@ class _Plan:
 def _plan(kinds: NDArray[np.int64], scale: SceneScale, size: int, random: np.random.Generator) -> _Plan:
     count = len(kinds)
     body = float(np.clip(scale.body, 4, size / 5))
-    radius = body * np.exp(random.uniform(np.log(0.7), np.log(2.4), count))
+    radius = np.minimum(body * np.exp(random.uniform(np.log(0.7), np.log(LARGEST_PATCH), count)), size / 3)
     small = kinds == Kind.SMALL_FAST
     radius[small] = body * np.exp(random.uniform(np.log(0.2), np.log(0.6), int(small.sum())))
     aspect = np.exp(random.uniform(np.log(0.5), np.log(1.6), count))
