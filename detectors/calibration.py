@@ -65,6 +65,7 @@ class Calibration:
         event_shape, event_scale: of the event tail.
         seconds: normal footage of the scene behind this.
         base_seconds: normal footage of the base model's scenes behind its tails.
+        causes: independent causes of false events that share the threshold, each as frequent; ``event_rate`` counts all.
     """
 
     knots: tuple[float, ...]
@@ -79,6 +80,7 @@ class Calibration:
     event_scale: float
     seconds: float
     base_seconds: float = 0.0
+    causes: float = 1.0
 
     def p_value(self, statistic: NDArray[np.floating] | float) -> NDArray[np.float64]:
         """Share of normal frames that reach ``statistic`` (any shape), in (0, 1]; never rising."""
@@ -130,13 +132,16 @@ class Calibration:
 
     @property
     def lowest_per_day(self) -> float:
-        """The lowest rate that the scene's footage and the base model's scenes together bear out: 3 / T (95 %)."""
-        return 3.0 * SECONDS_PER_DAY / max(self.seconds + self.base_seconds, 1e-9)
+        """The lowest rate that the scene's footage and the base model's scenes together bear out.
+
+        No event in T bounds each cause's rate at 3 / T (95 %).
+        """
+        return self.causes * 3.0 * SECONDS_PER_DAY / max(self.seconds + self.base_seconds, 1e-9)
 
     @property
     def supported_per_day(self) -> float:
-        """The lowest rate the scene's own footage supports: no event in T bounds the rate at 3 / T (95 %)."""
-        return 3.0 * SECONDS_PER_DAY / max(self.seconds, 1e-9)
+        """The lowest rate the scene's own footage supports: no event in T bounds each cause at 3 / T (95 %)."""
+        return self.causes * 3.0 * SECONDS_PER_DAY / max(self.seconds, 1e-9)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -168,6 +173,8 @@ class Calibration:
             read["start"] < knots[-1] - rounding
         ):
             raise ValueError("the calibration's tail does not go on where its body ends")
+        if not read["causes"] >= 1:
+            raise ValueError("the calibration knows no cause of false events")
         if not (0 <= read["shape"] < 1 and 0 <= read["event_shape"] < 1 and read["event_rate"] > 0):
             raise ValueError("the calibration's tails have no finite threshold")
         return cls(**read)

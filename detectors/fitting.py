@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 HELD_OUT = 0.2  # share of the windows, the last ones, that train nothing: they choose the checkpoint and calibrate
 CHECKPOINTS = 10  # times a training is looked at
 LEAST_WINDOWS = 20
+FITTED_FUSION = Fusion(0.5, 0.5)  # after minutes on a camera both networks know it: none is preferred, no label asked
 RESUME_EVERY = 30.0  # seconds between two savings of the training state
 
 
@@ -115,7 +116,7 @@ def fit_scene(
     best = training.run(progress, stop)
     detector = Avid(settings, best, blur=blur, runtime=runtime)
     known = (
-        start.knowledge
+        replace(start.knowledge, fusion=FITTED_FUSION)
         if start is not None and options.preset == "default"
         else Knowledge(Fusion(), 0.2, {decision: TailPrior() for decision in DECISIONS}, {}, None)
     )

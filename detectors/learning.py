@@ -289,7 +289,8 @@ def calibrate_scene(
         calibrations[decision] = calibrate(segments, rate, known.priors[decision], tolerated=TOLERATED)
     ground = _learn_ground([scores for scores, _ in usual], places_from or bank, calibrations["joint"], known)
     if ground is not None:  # a second cause of false events, as frequent as the first at every threshold
-        calibrations["joint"] = replace(calibrations["joint"], event_rate=2 * calibrations["joint"].event_rate)
+        joint = calibrations["joint"]
+        calibrations["joint"] = replace(joint, event_rate=2 * joint.event_rate, causes=2.0)
     return replace(known, places=places, calibrations=calibrations, ground=ground)
 
 

@@ -76,7 +76,8 @@ class AvidSettings:
         inpainter, detector: the two networks.
         training: how they are trained.
         mode: channels of the windows they are made for.
-        blur: standard deviation of the blur over I's residual, in body widths of the scene.
+        blur: standard deviation of the blur over I's residual, in widths of a body's core (see
+            :func:`detectors.scene.scale_at`): half its peak wide as a standing person is tall, about three bodies.
         noise_at_test: add the training noise when scoring, as the first published code does (off: the clean window).
     """
 
@@ -84,7 +85,7 @@ class AvidSettings:
     detector: DetectorSettings = field(default_factory=presets.watch_detector)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     mode: WindowMode = "difference"
-    blur: float = 0.8
+    blur: float = 2.6
     noise_at_test: bool = False
 
     def to_json(self) -> dict[str, Any]:
