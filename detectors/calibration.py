@@ -65,7 +65,8 @@ class Calibration:
         event_shape, event_scale: of the event tail.
         seconds: normal footage of the scene behind this.
         base_seconds: normal footage of the base model's scenes behind its tails.
-        causes: independent causes of false events that share the threshold, each as frequent; ``event_rate`` counts all.
+        causes: independent causes of false events that share the threshold, each as frequent; ``event_rate`` counts
+            all of them.
     """
 
     knots: tuple[float, ...]
