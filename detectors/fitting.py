@@ -101,6 +101,7 @@ def fit_scene(
     cut = max(1, round(len(bank) * (1 - HELD_OUT)))
     learned, held_out = bank.part(0, cut), bank.part(cut, len(bank))
     same = start is not None and start.detector.settings.inpainter == settings.inpainter
+    same = same and start is not None and start.detector.settings.mode == settings.mode
     same = same and start is not None and start.detector.settings.detector == settings.detector
     weights = start.detector.state() if start is not None and same else None
     trainer = AvidTrainer(
@@ -117,7 +118,7 @@ def fit_scene(
     detector = Avid(settings, best, blur=blur, runtime=runtime)
     known = (
         replace(start.knowledge, fusion=FITTED_FUSION)
-        if start is not None and options.preset == "default"
+        if start is not None and options.preset != "paper"
         else Knowledge(Fusion(), 0.2, {decision: TailPrior() for decision in DECISIONS}, {}, None)
     )
     progress(LearnProgress("calibrating", 1.0))

@@ -187,7 +187,9 @@ class FitSettings(MachineSettings, ConsoleSettings):
         default=None, description="Where the picture of the losses is saved (PNG)."
     )
     preset: Annotated[str, Opt(LEARNING, value="NAME")] = Field(
-        default="default", min_length=1, description="Named recipe: 'default' is ours, 'paper' is the published one."
+        default="default",
+        min_length=1,
+        description="Named recipe: 'default' is ours, 'paper' the published one (others to compare: docs).",
     )
     seconds: Annotated[Seconds | None, Opt(LEARNING, value="TIME", default="10m")] = Field(
         default=None, description="Time for the training."
@@ -245,7 +247,9 @@ class EvaluateSettings(MachineSettings, ConsoleSettings):
         default=None, description="Evaluate this model, as written by 'avid-watch fit'; nothing is fitted then."
     )
     preset: Annotated[str, Opt(LEARNING, value="NAME")] = Field(
-        default="default", min_length=1, description="Named recipe: 'default' is ours, 'paper' is the published one."
+        default="default",
+        min_length=1,
+        description="Named recipe: 'default' is ours, 'paper' the published one (others to compare: docs).",
     )
     time_budget: Annotated[Seconds | None, Opt(LEARNING, value="TIME", default="15m")] = Field(
         default=None, description="Time for the training of each scene."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from detectors.avid import presets
@@ -11,7 +11,7 @@ from detectors.avid.inpainter import InpainterSettings
 from preprocess.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from detectors.avid.losses import AdversarialForm
     from preprocess.pictures import WindowMode
@@ -142,7 +142,25 @@ def paper_recipe() -> AvidSettings:
     )
 
 
-RECIPES = {"default": default_recipe, "paper": paper_recipe}
+def mean_recipe() -> AvidSettings:
+    """Ours on the paper's `mean` channels: what signed differences are worth (starts from nothing)."""
+    return AvidSettings(mode="mean")
+
+
+def _with_geometry(detector: DetectorSettings) -> AvidSettings:
+    """Ours with one of the paper's detector geometries, which begins from nothing."""
+    return AvidSettings(detector=replace(detector, output="irregular_logit", output_bias=True))
+
+
+RECIPES: Mapping[str, Callable[[], AvidSettings]] = {
+    "default": default_recipe,
+    "paper": paper_recipe,
+    "mean": mean_recipe,
+    "detector-64": lambda: _with_geometry(presets.paper_detector_64()),
+    "detector-112": lambda: _with_geometry(presets.paper_detector_112()),
+    "detector-224": lambda: _with_geometry(presets.paper_detector()),
+}
+"""Recipes by the names users give; all but the first two exist to compare with."""
 
 
 def recipe(name: str) -> AvidSettings:
