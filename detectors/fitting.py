@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from preprocess.pictures import Footage
 
 HELD_OUT = 0.2  # share of the windows, the last ones, that train nothing: they choose the checkpoint and calibrate
-CHECKPOINTS = 10  # times a training is looked at
+CHECKPOINTS = 6  # times a training is looked at
+CLEARLY_BETTER = 0.005  # ranking by which an earlier state must be better to be kept: later ones have settled more
 LEAST_WINDOWS = 20
 FITTED_FUSION = Fusion(0.5, 0.5)  # after minutes on a camera both networks know it: none is preferred, no label asked
 RESUME_EVERY = 30.0  # seconds between two savings of the training state
@@ -218,8 +219,13 @@ class _Training:
             # The paper's stopping rule: the smallest reconstruction error on held-out normal windows.
             figure = -held_out_residual(detector, self.held_out, self.options.seed)
         self.checkpoints.append([float(self.trainer.steps), float(figure)])
-        if figure >= self._best_figure and self.trainer.steps > 0:
-            self._best, self._best_figure, self.best_step = weights, figure, self.trainer.steps
+        if self.trainer.steps == 0:
+            return
+        # The figures of neighbouring states differ by the draw; those of a falling learning rate are the calmer ones.
+        margin = CLEARLY_BETTER if self.settings.training.simulated_weight else 0.0
+        if figure >= self._best_figure - margin:
+            self._best, self.best_step = weights, self.trainer.steps
+            self._best_figure = max(figure, self._best_figure)
 
     def _note(self, losses: StepLosses) -> None:
         self.losses.append((losses.simulated, losses.inpainted, losses.reconstruction, losses.adversarial))
