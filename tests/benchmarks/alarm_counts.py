@@ -174,8 +174,8 @@ def line_of(title: str, pieces: Sequence[Piece], asked: float) -> Line:
 
 def table_of(lines: Iterable[Line]) -> str:
     """The lines as a markdown table."""
-    titles = ("footage", "watched", "asked a day", "set a day", "expected", "observed", "in pieces")
-    titles = (*titles, "observed a day (95 %)", f"within a factor of {LARGEST_FACTOR:g}")
+    titles = ["footage", "watched", "asked a day", "set a day", "expected", "observed", "in pieces"]
+    titles += ["observed a day (95 %)", f"within a factor of {LARGEST_FACTOR:g}"]
     rows = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for line in lines:
         low, high = (f"{rate:,.0f}" for rate in (line.set_lowest, line.set_highest))
