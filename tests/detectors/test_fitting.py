@@ -102,6 +102,12 @@ def test_the_weights_kept_are_those_of_the_best_checkpoint(monkeypatch: pytest.M
     assert fitted().header.training["best_step"] == 6
 
 
+def test_of_states_that_rank_alike_the_later_one_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = iter([0.9, 0.5, 0.8, 0.8 - 0.9 * fitting.CLEARLY_BETTER])
+    monkeypatch.setattr(fitting, "validate", lambda *_: next(figures))
+    assert fitted().header.training["best_step"] == 6
+
+
 def test_the_paper_s_recipe_keeps_the_smallest_held_out_residual(monkeypatch: pytest.MonkeyPatch) -> None:
     residuals = iter([9.0, 3.0, 1.0, 2.0])
     monkeypatch.setattr(fitting, "held_out_residual", lambda *_: next(residuals))
