@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 Decision = Literal["joint", "paper"]
 
 MOVING = 2.0 / 64.0  # mean absolute difference within a cell, input units, from which it counts as moving
-PLACE_WEIGHT = 60.0  # moving samples a place needs before its own figures outweigh the scene's
+# Moving samples of a neighbourhood that outweigh the scene's: ten overlapping windows a second are hardly ten samples.
+PLACE_WEIGHT = 1000.0
 NEIGHBOURHOOD = 1.5  # standard deviation, in cells, of the neighbourhood a place shares its samples with
 SMALLEST_SPREAD = 0.3
 
