@@ -109,7 +109,7 @@ def test_still_samples_say_nothing_of_what_is_usual_for_moving_things() -> None:
 
 def two_places(samples: int) -> Places:
     """A scene at -3 whose right half, far from the border, is at 0 in ``samples`` windows of its own."""
-    base = random_scores(60, spread=0.4)
+    base = random_scores(900, spread=0.4)
     left = np.zeros(SHAPE, bool)
     left[:, :8] = True
     base.motion[:] = torch.from_numpy(np.where(left, 2 * MOVING, 0).astype(np.float32))
@@ -120,7 +120,7 @@ def two_places(samples: int) -> Places:
 
 
 def test_a_place_with_many_samples_has_its_own_figures() -> None:
-    learned = two_places(60)
+    learned = two_places(900)
     assert learned.inpainter_mean[6, 2] == pytest.approx(-3.0, abs=0.25)
     assert learned.inpainter_mean[6, 17] == pytest.approx(0.0, abs=0.25)
     assert learned.inpainter_spread[6, 2] < 0.8
