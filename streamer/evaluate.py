@@ -20,6 +20,7 @@ from streamer.evaluate_footage import facts_of
 from streamer.evaluate_measure import MeasuredClip, clip_figures, measure, summary_of
 from streamer.evaluate_output import fit_settings, machine, write_outputs
 from streamer.evaluate_scores import StoppedError, score_clip
+from streamer.evaluate_stills import STILL_SET, evaluate_stills, refuse_what_stills_lack
 from streamer.networks import TorchNetworks
 from streamer.requests import EvaluateOutcome
 from streamer.settings import WatchSettings, by_option_name
@@ -59,17 +60,31 @@ def evaluate(
         ModelError: the model given cannot be used.
     """
     settings = request.settings
+    if request.dataset == STILL_SET:
+        return _on_stills(request, console, networks)
     evaluated = with_rate(read_set(request.dataset, request.path), settings.frame_rate)
     if settings.model is not None and len(evaluated.scenes) > 1:
         raise UsageError(
             f"--model: {evaluated.name} has {len(evaluated.scenes)} cameras, a model knows one; leave it out"
         )
-    folder = (settings.out or DEFAULT_FOLDER / evaluated.name).expanduser()
-    with told_as_output_errors(folder):
-        (folder / CACHE).mkdir(parents=True, exist_ok=True)
+    folder = _folder_of(request)
     networks = networks if networks is not None else TorchNetworks(settings)
     networks.runtime  # noqa: B018 - sets threads up before anything below loads torch
     return _Benchmark(evaluated, folder, settings, networks, console).run()
+
+
+def _on_stills(request: EvaluateRequest, console: Console, networks: BenchmarkNetworks | None) -> EvaluateOutcome:
+    refuse_what_stills_lack(request.settings)
+    folder = _folder_of(request)
+    networks = networks if networks is not None else TorchNetworks(request.settings)
+    return evaluate_stills(request, folder, networks.runtime, console)
+
+
+def _folder_of(request: EvaluateRequest) -> Path:
+    folder = (request.settings.out or DEFAULT_FOLDER / request.dataset).expanduser()
+    with told_as_output_errors(folder):
+        (folder / CACHE).mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def with_rate(evaluated: EvaluationSet, frame_rate: float | None) -> EvaluationSet:

@@ -25,11 +25,18 @@ FIGURES: tuple[tuple[str, str, str], ...] = (
     ("event_recall", "events found", "%"),
     ("false_events_per_hour", "false events per hour", ""),
     ("event_delay_seconds", "delay of events", "s"),
+    ("cell_auc", "cell AUC", "%"),
+    ("cell_eer", "cell EER", "%"),
+    ("cell_auc_inpainter", "cell AUC, I alone", "%"),
+    ("cell_auc_detector", "cell AUC, D alone", "%"),
+    ("cell_auc_memory", "cell AUC, memory alone", "%"),
+    ("cell_auc_joint", "cell AUC, joint", "%"),
 )
 """Name in ``metrics``, words and unit, in the order of the table."""
 
 _NAMES = {name: words for name, words, _ in FIGURES}
 _MOST_SCENES = 20
+_STILL_SET = "ir-mnist"  # its frames are pictures, and none of them needs a window
 
 
 def render_results(results: Mapping[str, Any], folder: Path) -> Text:
@@ -112,23 +119,23 @@ def section_key(results: Mapping[str, Any]) -> str:
 def _title(results: Mapping[str, Any]) -> str:
     words = [results["title"], results["detector"]]
     words += [f"score {results['score']}"] if results["score"] != "joint" else []
+    noun = "picture" if results["dataset"] == _STILL_SET else "frame"
     preset = results["settings"].get("preset", "default")
     words += [f"preset {preset}"] if preset != "default" else []
-    return f"{', '.join(words)} ({count(results['seeds'], 'seed')}, {count(results['frames'], 'frame')})"
+    return f"{', '.join(words)} ({count(results['seeds'], 'seed')}, {count(results['frames'], noun)})"
 
 
 def _sentences(results: Mapping[str, Any]) -> list[str]:
-    said = [
-        f"Speed: {_speed(results)}.",
-        f"Machine: {_machine(results['machine'])}.",
-        f"{results['unscored_frames']:,} of {results['frames']:,} test frames have no window of their own.",
-    ]
+    said = [f"Speed: {_speed(results)}.", f"Machine: {_machine(results['machine'])}."]
+    if results["dataset"] != _STILL_SET:
+        said.append(f"{results['unscored_frames']:,} of {results['frames']:,} test frames have no window of their own.")
     return [*said, *(f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in results["notes"])]
 
 
 def _speed(results: Mapping[str, Any]) -> str:
     rate, seconds = results["scoring_frames_per_second"], results["training_seconds"]
-    facts = [f"{rate:.1f} frames/s from decoding to events"] if rate else []
+    what = "pictures/s" if results["dataset"] == _STILL_SET else "frames/s from decoding to events"
+    facts = [f"{rate:.1f} {what}"] if rate else []
     facts += [f"fitted in {roughly(seconds)} for all scenes"] if seconds else ["nothing was fitted"]
     return ", ".join(facts)
 

@@ -11,9 +11,6 @@ from streamer.cli.wording import nearest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-STILL_SET = "ir-mnist"
-"""The one set of still pictures: its preset and reader come together."""
-
 
 def refuse_missing_sources(
     sources: Sequence[str], none_given: str | None = None, *, commands: Sequence[str] = ()
@@ -62,19 +59,16 @@ def refuse_unknown_dataset(name: str | None) -> None:
     """Refuse a data set that no reader knows.
 
     Raises:
-        UsageError: none is given, it is unknown, or this version cannot evaluate it yet.
+        UsageError: none is given, or it is unknown.
     """
     from detectors.evaluation.datasets import SET_NAMES  # noqa: PLC0415 - only this command needs it
 
-    names = [known for known in SET_NAMES if known != STILL_SET]
-    known = ", ".join(names)
+    known = ", ".join(SET_NAMES)
     if name is None:
         raise UsageError(f"no data set given: name one of {known}")
-    if name in names:
+    if name in SET_NAMES:
         return
-    if name == STILL_SET:
-        raise UsageError(f"{name}: still pictures need a system of their own, not there yet; choose one of {known}")
-    match = nearest(name, names)
+    match = nearest(name, SET_NAMES)
     hint = f"did you mean {match!r}?" if match else f"known are {known}"
     raise UsageError(f"{name}: no data set has this name; {hint}")
 

@@ -115,7 +115,6 @@ def test_what_fails_has_its_exit_code(call, evaluating, error, code):
         ("ucsd-ped2", 2, 'no path given: say where the set lies, as in "avid-watch evaluate ucsd-ped2'),
         ("ucsd-pde2 data", 2, "ucsd-pde2: no data set has this name; did you mean 'ucsd-ped2'?"),
         ("xyz data", 2, "xyz: no data set has this name; known are ucsd-ped1"),
-        ("ir-mnist data", 2, "ir-mnist: still pictures need a system of their own, not there yet; choose one of"),
         ("umn dtaa", 3, "dtaa: no such file or folder; did you mean data?"),
         ("umn data --model none.avid", 5, "none.avid: no such model file"),
         ("umn data --seeds 0", 2, "--seeds: '0' must be at least 1"),
