@@ -43,7 +43,8 @@ MEASURED_WIDTH = 640
 READING_SHARE = 0.45  # of the budget; reading stops there with what it has
 LEAST_READ = 2  # seconds of unbroken footage that are read even where no time is left: less leaves nothing to calibrate
 MOST_UNASKED = 500  # pictures after which a spent budget ends the reading of broken footage all the same
-CALIBRATION_SHARE = 0.3  # of the budget, kept for places and calibration
+CALIBRATION_SHARE = 0.3  # of the budget, kept for places and calibration at least
+LARGEST_CALIBRATION_SHARE = 0.6  # of the budget, kept for them where a timed batch asks for it
 HELD_OUT = 0.3  # share of the windows, the last ones, that adapt no network and choose between before and after
 LEAST_ADAPTED = 60  # windows below which the networks are left alone
 ADAPTATION_STEPS = 150  # most steps of a short learning: more of them only learn the few windows by heart
@@ -51,6 +52,7 @@ ADAPTATION_RATE = 2e-4
 ADAPTATION_GAIN = 0.01  # ranking of held-out cells by which adapted networks must be better to be kept
 TOLERATED = 0.05  # share of the learning footage that may be irregular
 MOST_PLACE_WINDOWS = 2000
+SPARE = 1.5  # times the time a batch says that all windows take: the first run is slow, and others use the machine
 BATCH = 8
 
 
@@ -231,7 +233,7 @@ def _adapt(
     settings = base.detector.settings
     unadapted = Avid(settings, base.detector.state(), blur=blur, runtime=runtime)
     cut = round(len(bank) * (1 - HELD_OUT))
-    end = 1 - CALIBRATION_SHARE
+    end = 1 - _calibration_share(bank, unadapted, budget)
     if cut < LEAST_ADAPTED or not settings.training.simulated_weight or not budget.before(end):
         return unadapted, 0, 0.0
     learned, held_out = bank.part(0, cut), bank.part(cut, len(bank))
@@ -262,6 +264,20 @@ def _adapt(
     adapted = Avid(settings, trainer.weights(), blur=blur, runtime=runtime)
     gain = validate(adapted, held_out, scale, seed) - validate(unadapted, held_out, scale, seed)
     return (adapted, trainer.steps, gain) if gain > ADAPTATION_GAIN else (unadapted, 0, 0.0)
+
+
+def _calibration_share(bank: WindowBank, detector: Avid, budget: Budget) -> float:
+    """Share of the budget to keep for scoring every window: on a slow or busy machine the adaptation must wait.
+
+    Too few windows calibrate a scene badly, while the base networks serve it well without adaptation.
+    """
+    rows = list(range(min(BATCH, len(bank))))
+    if not budget.before(1 - LARGEST_CALIBRATION_SHARE):
+        return LARGEST_CALIBRATION_SHARE
+    started = time.monotonic()
+    detector.score(torch.from_numpy(bank.windows(rows)))
+    needed = SPARE * (time.monotonic() - started) / len(rows) * len(bank)
+    return float(np.clip(needed / max(budget.seconds, 1e-9), CALIBRATION_SHARE, LARGEST_CALIBRATION_SHARE))
 
 
 def calibrate_scene(
