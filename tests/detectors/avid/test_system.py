@@ -183,7 +183,8 @@ def test_reduced_precision_scores_nearly_the_same(avid: Avid) -> None:
     for name in ("detector", "residual", "motion"):
         one, two = getattr(avid.score(windows), name), getattr(reduced.score(windows), name)
         assert two.dtype == torch.float32
-        assert (one - two).abs().max() < 0.1
+        # bfloat16 keeps 8 bits, about half a percent, through a few layers one behind the other.
+        assert (one - two).abs().max() < 0.04 * max(1.0, one.abs().max().item())
 
 
 def test_a_system_is_rebuilt_from_its_settings_and_tensors(avid: Avid) -> None:
