@@ -102,7 +102,7 @@ class Event:
     Attributes:
         id: stable in all messages of this event and unique within its source: ``<source>-<start in ms>``.
         source: the source's id.
-        kind: what it is: ``anomaly``.
+        kind: what it is: ``anomaly``; live cameras have more (:class:`streamer.live.notices.EventKind`).
         start, end, peak: PTS in seconds of the first, the last and the highest alarming frame.
         start_time, end_time, peak_time: the same on the wall clock, where known.
         peak_level: the highest frame score, ``-log10 p``.
@@ -113,6 +113,10 @@ class Event:
         in_learning: the whole event lies in the part of the recording that was learned from.
         continues: id of the event this one is the next part of, after a split by the maximum duration.
         snapshot: path of the peak picture relative to the run folder, once it is written.
+        clip: path of the evidence clip relative to the run folder, once it is written; live cameras only.
+        provisional: raised while a live camera still learned what is normal.
+        zones: names of the zones its regions touched.
+        detail: more to say in a few words, such as why a camera is offline, or what held alarms back.
     """
 
     id: str
@@ -132,6 +136,10 @@ class Event:
     in_learning: bool
     continues: str | None = None
     snapshot: str | None = None
+    clip: str | None = None
+    provisional: bool = False
+    zones: tuple[str, ...] = ()
+    detail: str | None = None
 
     def with_snapshot(self, path: str | None) -> Event:
         """The same event with the path of its peak picture."""

@@ -35,6 +35,10 @@ def event_record(event: Event) -> dict[str, Any]:
         "in_learning": event.in_learning,
         "continues": event.continues,
         "snapshot": event.snapshot,
+        "clip": event.clip,
+        "provisional": event.provisional,
+        "zones": list(event.zones),
+        "detail": event.detail,
     }
 
 

@@ -1,0 +1,1 @@
+"""Live cameras: many at once, one network, for weeks."""
