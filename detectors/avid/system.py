@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional
 
-from detectors.avid.detector import DetectorNetwork, irregular_logit
-from detectors.avid.inpainter import Inpainter
+from detectors.avid.networks import POOL, Maps, at_cells, shared_networks
 from detectors.avid.settings import AvidSettings
-from detectors.avid.training import load_weights
 from detectors.base import Scores
-from detectors.inference import Runtime, choose_runtime, prepare
+from detectors.inference import Runtime, choose_runtime
 from preprocess.errors import ModelError
 from preprocess.pictures import GREY_LEVELS_PER_UNIT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from preprocess.geometry import CellGrid
 
 RESIDUAL_FLOOR = 1e-4  # input units squared: (0.64 grey levels)^2, below sensor noise
-POOL = 4  # the residual is averaged over 4x4 pixels before it is blurred; the blur is wider than that anyway
 
 
 class Avid:
-    """The AVID system in inference mode.
+    """The AVID system in inference mode: networks, shared by all cameras with the same weights, and a camera's blur.
 
     Attributes:
         name: its registry name.
         settings: what it is built from.
         blur: standard deviation of the blur over I's residual, working pixels.
+        runtime: device and precision.
     """
 
     name = "avid"
@@ -46,11 +46,11 @@ class Avid:
         blur: float,
         runtime: Runtime | None = None,
     ) -> None:
-        """Build the networks and give them their weights.
+        """Take the networks with these weights.
 
         Args:
             settings: networks and recipe.
-            tensors: ``inpainter.*`` and ``detector.*``.
+            tensors: ``inpainter.*`` and ``detector.*``; must not be written to afterwards.
             blur: working pixels.
             runtime: device and precision; chosen for this machine by default.
 
@@ -58,60 +58,90 @@ class Avid:
             KeyError, RuntimeError: the tensors do not fit the settings.
         """
         self.settings = settings
-        self.blur = blur
         self.runtime = runtime if runtime is not None else choose_runtime()
-        inpainter, detector = Inpainter(settings.inpainter), DetectorNetwork(settings.detector)
-        load_weights(inpainter, detector, dict(tensors))
-        self._tensors = dict(tensors)
-        self._inpainter = prepare(inpainter, self.runtime)
-        self._detector = prepare(detector, self.runtime)
+        self._networks = shared_networks(settings, tensors, self.runtime)
+        self._set_blur(blur)
+
+    def _set_blur(self, blur: float) -> None:
+        self.blur = blur
         self._kernel = _gaussian(blur / POOL).to(self.runtime.device)
         self._noise = torch.Generator().manual_seed(0)
 
+    def with_blur(self, blur: float) -> Avid:
+        """The same networks with another camera's blur (working pixels): no weight is copied."""
+        other = copy.copy(self)
+        other._set_blur(blur)  # noqa: SLF001 - of this class
+        return other
+
+    @property
+    def networks_id(self) -> str:
+        """Equal for two systems exactly where their networks give the same maps, so that one run serves both."""
+        return self._networks.identity
+
     def grid(self, height: int, width: int) -> CellGrid:
         """Where D's cells of a working picture lie."""
-        return self._detector.grid(height, width)
+        return self.settings.detector.grid(height, width)
 
     def state(self) -> dict[str, torch.Tensor]:
         """The tensors it was built from."""
-        return dict(self._tensors)
+        return dict(self._networks.tensors)
 
-    @torch.inference_mode()
     def score(self, windows: torch.Tensor) -> Scores:
         """Score a batch of windows.
 
         Args:
             windows: ``(B, 3, H, W)`` float32 in units of 64 grey levels.
         """
+        return self.score_jointly([(self, len(windows))], windows)[0]
+
+    @torch.inference_mode()
+    def score_jointly(self, parts: Sequence[tuple[Avid, int]], windows: torch.Tensor) -> list[Scores]:
+        """Score windows of several cameras in one run of the networks.
+
+        Args:
+            parts: each camera's system, with this one's ``networks_id``, and the number of its windows, in order.
+            windows: ``(B, 3, H, W)`` float32 in units of 64 grey levels; ``B`` is the sum of the numbers.
+
+        Returns:
+            The scores of every part: what its own :meth:`score` would say of its windows.
+
+        Raises:
+            ValueError: a system has other networks, or the numbers do not add up.
+        """
+        if any(camera.networks_id != self.networks_id for camera, _ in parts):
+            raise ValueError("only systems with the same networks are scored together")
+        if sum(count for _, count in parts) != len(windows):
+            raise ValueError(f"{len(windows)} windows are not those of {[count for _, count in parts]}")
+        ends = list(accumulate(count for _, count in parts))
+        rows = [(camera, end - count, end) for (camera, count), end in zip(parts, ends, strict=True)]
         windows = self.runtime.upload(windows)
         shown = windows
-        if self.settings.noise_at_test:
-            deviation = self.settings.training.noise / GREY_LEVELS_PER_UNIT
-            shown = windows + (torch.randn(windows.shape, generator=self._noise) * deviation).to(windows.device)
-        with self.runtime.autocast():
-            restored = self._inpainter(shown)
-            # The first published code judges what I made of the window; a D that knows irregular windows judges X.
-            judged = self._detector(restored if self._judges_restored else shown)
-        residual = (windows - restored.float()).square().mean(1)
-        grid = self.grid(*windows.shape[-2:])
-        on_cells = _at_cells(self._blurred(residual), grid, POOL)
-        changes = windows.abs() if self.settings.mode == "difference" else windows.diff(dim=1).abs()
-        moving = _at_cells(functional.avg_pool2d(changes.mean(1, keepdim=True), 8, ceil_mode=True), grid, 8)
+        if any(camera.settings.noise_at_test for camera, _ in parts):
+            noisy = [camera._shown(windows[start:end]) for camera, start, end in rows]  # noqa: SLF001 - of this class
+            shown = self.runtime.upload(torch.cat(noisy))
+        maps = self._networks.forward(windows, shown, self.grid(*windows.shape[-2:]))
+        return [camera._finished(maps.part(start, end)) for camera, start, end in rows]  # noqa: SLF001 - of this class
+
+    def _shown(self, windows: torch.Tensor) -> torch.Tensor:
+        """Windows as the networks are shown them: with the training noise where the settings say so."""
+        if not self.settings.noise_at_test:
+            return windows
+        deviation = self.settings.training.noise / GREY_LEVELS_PER_UNIT
+        return windows + (torch.randn(windows.shape, generator=self._noise) * deviation).to(windows.device)
+
+    def _finished(self, maps: Maps) -> Scores:
+        """The networks' maps with this camera's blur."""
+        on_cells = at_cells(self._blurred(maps.pooled), maps.grid, POOL)
         return Scores(
-            inpainter=residual,
-            detector=irregular_logit(judged.float(), self.settings.detector.output),
+            inpainter=maps.residual,
+            detector=maps.detector,
             residual=torch.log(on_cells + RESIDUAL_FLOOR),
-            motion=moving,
-            grid=grid,
+            motion=maps.motion,
+            grid=maps.grid,
         )
 
-    @property
-    def _judges_restored(self) -> bool:
-        return not self.settings.training.simulated_weight
-
-    def _blurred(self, residual: torch.Tensor) -> torch.Tensor:
-        """Gaussian blur of ``(B, H, W)`` on a lattice of one point per 4x4 pixels, ``(B, 1, H / 4, W / 4)``."""
-        pooled = functional.avg_pool2d(residual[:, None], POOL, ceil_mode=True, count_include_pad=False)
+    def _blurred(self, pooled: torch.Tensor) -> torch.Tensor:
+        """Gaussian blur of a residual on the lattice of one point per 4x4 pixels, ``(B, 1, H / 4, W / 4)``."""
         reach = len(self._kernel) // 2
         mode = "reflect" if reach < min(pooled.shape[-2:]) else "replicate"
         padded = functional.pad(pooled, (reach, reach, reach, reach), mode=mode)
@@ -136,14 +166,3 @@ def _gaussian(deviation: float) -> torch.Tensor:
     offsets = torch.arange(-reach, reach + 1, dtype=torch.float32)
     kernel = torch.exp(-0.5 * (offsets / max(deviation, 1e-3)) ** 2)
     return kernel / kernel.sum()
-
-
-def _at_cells(plane: torch.Tensor, grid: CellGrid, pool: int) -> torch.Tensor:
-    """Sample a pooled plane ``(B, 1, H / pool, W / pool)`` bilinearly at the cells' true centres, ``(B, h, w)``."""
-    height, width = plane.shape[-2:]
-    rows, columns = (torch.from_numpy(axis).float().to(plane.device) for axis in grid.centres())
-    y = ((rows + 0.5) / pool * 2 / height) - 1
-    x = ((columns + 0.5) / pool * 2 / width) - 1
-    lattice = torch.stack((x[None, :].expand(len(y), -1), y[:, None].expand(-1, len(x))), dim=-1)
-    points = lattice[None].expand(len(plane), -1, -1, -1)
-    return functional.grid_sample(plane, points, padding_mode="border", align_corners=False)[:, 0]

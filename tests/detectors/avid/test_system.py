@@ -50,7 +50,7 @@ class GivesBack(torch.nn.Module):
 def with_inpainter(share: float, *, blur: float = 4.0, settings: AvidSettings | None = None) -> Avid:
     settings = settings or tiny_settings()
     avid = Avid(settings, weights(settings), blur=blur, runtime=CPU32)
-    avid._inpainter = GivesBack(share)
+    avid._networks = replace(avid._networks, inpainter=GivesBack(share))
     return avid
 
 
@@ -153,7 +153,7 @@ def test_the_detector_s_evidence_is_large_where_it_is_irregular_whatever_its_map
     settings = tiny_settings()
     settings = replace(settings, detector=replace(settings.detector, output=output))
     avid = Avid(settings, weights(settings), blur=4.0, runtime=CPU32)
-    raw = avid._detector(torch.zeros(1, 3, HEIGHT, WIDTH))
+    raw = avid._networks.detector(torch.zeros(1, 3, HEIGHT, WIDTH))
     evidence = avid.score(torch.zeros(1, 3, HEIGHT, WIDTH)).detector
     expected = {"irregular_logit": raw, "normality": 2 - 4 * raw, "normality_logit": -raw}[output]
     assert torch.allclose(evidence, expected, atol=1e-5)
@@ -164,7 +164,7 @@ def test_a_detector_that_knows_no_irregular_window_judges_what_the_inpainter_mad
     paper = tiny_settings(simulated_weight=0.0)
     windows = torch.randn(1, 3, HEIGHT, WIDTH)
     ours, theirs = (with_inpainter(0.5, settings=settings) for settings in (plain, paper))
-    theirs._detector = ours._detector
+    theirs._networks = replace(theirs._networks, detector=ours._networks.detector)
     assert torch.allclose(theirs.score(windows).detector, ours.score(0.5 * windows).detector, atol=1e-5)
     assert not torch.allclose(theirs.score(windows).detector, ours.score(windows).detector, atol=1e-3)
 

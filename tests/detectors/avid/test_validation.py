@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -90,7 +91,7 @@ def test_the_paper_s_figure_is_the_mean_square_of_what_is_not_restored(bank: Win
     avid = system(bank, 0)
     figures = []
     for share in (0.0, 0.5, 1.0):
-        avid._inpainter = GivesBack(share)
+        avid._networks = replace(avid._networks, inpainter=GivesBack(share))
         figures.append(held_out_residual(avid, bank, 0))
     assert figures == pytest.approx([figures[0], figures[0] / 4, 0.0])
     assert figures[0] > 0
