@@ -11,6 +11,7 @@ import av
 import numpy as np
 
 from preprocess.errors import OutputError
+from samples.disturbances import Disturbed
 from samples.render import Painter, plan_scene
 from samples.settings import SceneError, SceneSettings
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from samples.disturbances import Disturbance
     from samples.truth import Mask, SceneFrame, TruthRegion
 
 FORMAT: Final = "avid-watch scene truth 1"
@@ -181,6 +183,7 @@ def write_clip(
     *,
     encoding: Encoding | None = None,
     masks: bool = False,
+    disturbance: Disturbance | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ClipReport:
     """Render a scene into an H.264 file, and its ground truth beside it.
@@ -192,6 +195,7 @@ def write_clip(
         path: of the clip; its suffix decides the container.
         encoding: how to compress it.
         masks: whether to write the masks, too.
+        disturbance: what happens to the camera, if anything.
         progress: called after every frame with the frames done and the frames in all.
 
     Raises:
@@ -202,7 +206,8 @@ def write_clip(
     if settings.width % 2 or settings.height % 2:
         raise SceneError(f"{path}: H.264 needs even sides, not {settings.width}x{settings.height}")
     scene = plan_scene(settings)
-    painter = Painter(scene, grey=encoding.grey)
+    undisturbed = Painter(scene, grey=encoding.grey)
+    painter = undisturbed if disturbance is None else Disturbed(undisturbed, disturbance)
     truth = TruthWriter(settings, scene.layout.name, keep_masks=masks)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

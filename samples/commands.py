@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from preprocess.errors import AvidWatchError, OutputError
 from samples.clip import ClipReport, Encoding, write_clip, write_dataset
+from samples.disturbances import DISTURBANCES, NOTES, Disturbance
 from samples.newcomer import NEWCOMER, NEWCOMER_ENCODING
 from samples.settings import (
     KIND_NOTES,
@@ -56,6 +57,15 @@ Events = Annotated[
 Crf = Annotated[int, typer.Option(help="Rate factor of H.264: 0 (lossless) to 51 (worst).")]
 Preset = Annotated[str, typer.Option(help="Preset of x264: ultrafast to veryslow.")]
 Grey = Annotated[bool, typer.Option("--grey", help="Luma alone; faster.")]
+Disturb = Annotated[
+    str | None,
+    typer.Option(
+        "--disturbance",
+        metavar="NAME@SECONDS+SECONDS",
+        help=f"What happens to the camera, from when on and how long: one of {', '.join(DISTURBANCES)}, "
+        "for example rain@35+20.",
+    ),
+]
 Masks = Annotated[bool, typer.Option("--masks", help="Write pixel masks, too: NAME.masks.npz.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 
@@ -87,6 +97,27 @@ def _kind(text: str) -> Kind:
         if kind == text:
             return kind
     raise SceneError(f"event {text!r} is unknown; there are {', '.join(KINDS)}")
+
+
+def parse_disturbance(text: str | None, seed: int) -> Disturbance | None:
+    """Read ``rain@35+20``: from second 35 on, for 20 s.
+
+    Raises:
+        SceneError: it is none of these.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\w+)@([\d.]+)\+([\d.]+)", text)
+    for name in DISTURBANCES:
+        if match is not None and match[1] == name:
+            try:
+                return Disturbance(name, float(match[2]), float(match[3]), seed)
+            except ValueError:
+                break
+    raise SceneError(
+        f"disturbance {text!r}: write NAME@START+LENGTH in seconds, for example rain@35+20; "
+        f"there are {', '.join(DISTURBANCES)}"
+    )
 
 
 def _layout(text: str | None) -> LayoutName | None:
@@ -165,14 +196,16 @@ def clip(
     preset: Preset = "veryfast",
     grey: Grey = False,  # noqa: FBT002 (typer's form of a flag)
     masks: Masks = False,  # noqa: FBT002 (typer's form of a flag)
+    disturbance: Disturb = None,
     force: Force = False,  # noqa: FBT002 (typer's form of a flag)
 ) -> None:
     """Write one clip and its ground truth, OUT.truth.json."""
     settings = _settings(seed, layout, seconds, rate, size, density, events)
     encoding = Encoding(crf=crf, preset=preset, grey=grey)
+    disturbed = parse_disturbance(disturbance, seed)
     _refuse_existing(output, force=force)
     with _bar(output.name) as progress:
-        report = write_clip(settings, output, encoding=encoding, masks=masks, progress=progress)
+        report = write_clip(settings, output, encoding=encoding, masks=masks, disturbance=disturbed, progress=progress)
     _say(report)
 
 
@@ -220,6 +253,13 @@ def kinds() -> None:
     """List the kinds of irregular events."""
     for kind in KINDS:
         print(f"{kind:18}{KIND_NOTES[kind]}")
+
+
+@app.command()
+def disturbances() -> None:
+    """List what can happen to the camera."""
+    for name in DISTURBANCES:
+        print(f"{name:18}{NOTES[name]}")
 
 
 @app.command()
