@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     import torch
     from numpy.typing import NDArray
@@ -96,4 +98,28 @@ class Detector(Protocol):
 
     def state(self) -> dict[str, torch.Tensor]:
         """All tensors needed to rebuild the detector with the same settings."""
+        ...
+
+
+class SharingDetector(Detector, Protocol):
+    """A detector whose networks several cameras may share, so that one run of them serves all."""
+
+    @property
+    def networks_id(self) -> str:
+        """Equal for two detectors exactly where their networks give the same maps for the same windows."""
+        ...
+
+    def score_jointly(self, parts: Sequence[tuple[Self, int]], windows: torch.Tensor) -> list[Scores]:
+        """Score windows of several cameras in one run of the networks.
+
+        Args:
+            parts: each camera's detector, with this one's ``networks_id``, and the number of its windows, in order.
+            windows: ``(B, 3, H, W)`` float32 in units of 64 grey levels; ``B`` is the sum of the numbers.
+
+        Returns:
+            The scores of every part: what its own :meth:`score` would say of its windows.
+
+        Raises:
+            ValueError: a detector has other networks, or the numbers do not add up.
+        """
         ...

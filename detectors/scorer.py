@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,12 +15,12 @@ from detectors.ground import FeetStream, Ground
 from detectors.regions import Placement, verdict_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Hashable, Iterator, Sequence
     from fractions import Fraction
 
     from numpy.typing import NDArray
 
-    from detectors.base import Detector, Scores, Verdict
+    from detectors.base import Scores, SharingDetector, Verdict
     from detectors.calibration import Calibration
     from preprocess.geometry import CellGrid, Size
     from preprocess.pictures import Window, WindowSettings
@@ -100,7 +102,7 @@ class Scorer:
 
     def __init__(
         self,
-        detector: Detector,
+        detector: SharingDetector,
         windows: WindowSettings,
         grid: CellGrid,
         stream: EvidenceStream,
@@ -119,6 +121,11 @@ class Scorer:
         self._stream = stream
         self._calibration = calibration
 
+    @property
+    def group(self) -> Hashable:
+        """Equal for two scorers exactly where one run of the networks serves both: weights and working size."""
+        return self._detector.networks_id, self.windows.height, self.windows.width
+
     def evidence(self, windows: Sequence[Window]) -> Iterator[Evidence]:
         """Evidence of windows in the order of their frames, in batches that fit in memory.
 
@@ -127,13 +134,36 @@ class Scorer:
         Args:
             windows: built with ``self.windows``; any number.
         """
-        area = self.windows.width * self.windows.height
-        batch = max(1, LARGEST_SCORED_AREA // area)
-        for start in range(0, len(windows), batch):
-            part = windows[start : start + batch]
-            inputs = torch.from_numpy(np.stack([window.channels for window in part]))
-            scores = self._detector.score(inputs)
-            yield self._stream.push(scores, [w.pts for w in part], [w.segment for w in part])
+        for _, evidence in self.joint_evidence([(self, windows)]):
+            yield evidence
+
+    @staticmethod
+    def joint_evidence(parts: Sequence[tuple[Scorer, Sequence[Window]]]) -> Iterator[tuple[int, Evidence]]:
+        """Evidence of windows of several cameras of one group, from as few runs of the networks as fit in memory.
+
+        The one path from windows to evidence, for one camera and for many.
+
+        Args:
+            parts: scorers of one :attr:`group`, each with windows in the order of their frames.
+
+        Yields:
+            The number of the part and the evidence of its next windows. A part may come in pieces, or not at all where
+            it has no windows.
+        """
+        flat = [(number, window) for number, (_, windows) in enumerate(parts) for window in windows]
+        if not flat:
+            return
+        first = parts[0][0]
+        batch = max(1, LARGEST_SCORED_AREA // (first.windows.width * first.windows.height))
+        for start in range(0, len(flat), batch):
+            rows = flat[start : start + batch]
+            pieces = [(number, [row[1] for row in piece]) for number, piece in groupby(rows, key=itemgetter(0))]
+            cameras = [(parts[number][0]._detector, len(windows)) for number, windows in pieces]  # noqa: SLF001
+            inputs = torch.from_numpy(np.stack([window.channels for _, window in rows]))
+            scored = first._detector.score_jointly(cameras, inputs)  # noqa: SLF001 - of this class
+            for (number, windows), scores in zip(pieces, scored, strict=True):
+                stream = parts[number][0]._stream  # noqa: SLF001 - of this class
+                yield number, stream.push(scores, [w.pts for w in windows], [w.segment for w in windows])
 
     def verdicts(self, windows: Sequence[Window]) -> list[Verdict]:
         """Judge windows in the order of their frames.
@@ -141,19 +171,22 @@ class Scorer:
         Args:
             windows: built with ``self.windows``; any number.
         """
-        verdicts: list[Verdict] = []
-        for evidence in self.evidence(windows):
-            levels = self._calibration.level(evidence.statistic).astype(np.float32)
-            for row in range(len(levels)):
-                peak = np.unravel_index(int(np.argmax(evidence.statistic[row])), levels[row].shape)
-                verdicts.append(
-                    verdict_of(
-                        levels[row],
-                        self.grid,
-                        self.placement,
-                        self.threshold,
-                        inpainter_part=float(evidence.inpainter[row][peak]),
-                        detector_part=float(evidence.detector[row][peak]),
-                    )
+        return [verdict for evidence in self.evidence(windows) for verdict in self.judged(evidence)]
+
+    def judged(self, evidence: Evidence) -> list[Verdict]:
+        """One verdict per window of a batch's evidence."""
+        levels = self._calibration.level(evidence.statistic).astype(np.float32)
+        verdicts = []
+        for row in range(len(levels)):
+            peak = np.unravel_index(int(np.argmax(evidence.statistic[row])), levels[row].shape)
+            verdicts.append(
+                verdict_of(
+                    levels[row],
+                    self.grid,
+                    self.placement,
+                    self.threshold,
+                    inpainter_part=float(evidence.inpainter[row][peak]),
+                    detector_part=float(evidence.detector[row][peak]),
                 )
+            )
         return verdicts

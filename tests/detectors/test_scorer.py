@@ -138,8 +138,10 @@ def test_pictures_too_large_for_one_run_of_the_networks_are_scored_in_parts(
     whole = watched(model, windows, 25)
     monkeypatch.setattr(scorer_module, "LARGEST_SCORED_AREA", 1)
     sizes: list[int] = []
-    score = model.detector.score
-    monkeypatch.setattr(model.detector, "score", lambda inputs: sizes.append(len(inputs)) or score(inputs))
+    score = model.detector.score_jointly
+    monkeypatch.setattr(
+        model.detector, "score_jointly", lambda parts, inputs: sizes.append(len(inputs)) or score(parts, inputs)
+    )
     assert_same(whole, watched(model, windows, 25))
     assert sizes == [1] * 25
 
