@@ -45,6 +45,10 @@ class Kind(IntEnum):
     SMALL_FAST = 6  # a small rigid piece, very fast
 
 
+IRREGULAR: tuple[Kind, ...] = tuple(Kind)[1:]
+"""All kinds that are irregular."""
+
+
 @dataclass(frozen=True, slots=True)
 class SceneScale:
     """How large and how fast normal things are at working resolution.
@@ -109,7 +113,7 @@ def simulate(
     random: np.random.Generator,
     *,
     irregular_share: float = 0.5,
-    kinds: tuple[Kind, ...] = tuple(Kind)[1:],
+    kinds: tuple[Kind, ...] = IRREGULAR,
 ) -> SimulatedBatch:
     """Draw normal crops and make part of them irregular.
 

@@ -20,7 +20,7 @@ from detectors.avid.detector import DetectorNetwork
 from detectors.avid.inpainter import Inpainter
 from detectors.avid.losses import AdversarialLoss, FakeHistory, WeightAverage, reconstruction_loss
 from detectors.avid.rendered import RenderedTruth, rendered_crops
-from detectors.avid.simulate import SceneScale, SimulatedBatch, augment, simulate
+from detectors.avid.simulate import IRREGULAR, Kind, SceneScale, SimulatedBatch, augment, simulate
 from detectors.bank import WindowBank, draw_crops, pairs_to_channels
 from preprocess.pictures import GREY_LEVELS_PER_UNIT
 
@@ -74,6 +74,7 @@ class AvidTrainer:
         start: dict[str, torch.Tensor] | None = None,
         reduced_precision: bool = False,
         device: str = "cpu",
+        kinds: tuple[Kind, ...] = IRREGULAR,
     ) -> None:
         """Prepare a training.
 
@@ -84,8 +85,10 @@ class AvidTrainer:
             start: state of a trained system to go on from (:meth:`weights`).
             reduced_precision: multiply in bfloat16 where the processor is fast at it.
             device: ``cpu`` or ``cuda``.
+            kinds: of simulated irregularities D learns; one is left out to test on it.
         """
         self.settings = settings
+        self.kinds = kinds
         self.seed = seed
         self.scenes = [scene for scene in scenes if len(scene.bank)]
         if not self.scenes:
@@ -212,7 +215,15 @@ class AvidTrainer:
                 parts.append(rendered_crops(scene.rendered, rows, count, size, self.random))
             else:
                 parts.append(
-                    simulate(scene.bank, scene.scale, count, size, self.random, irregular_share=recipe.irregular_share)
+                    simulate(
+                        scene.bank,
+                        scene.scale,
+                        count,
+                        size,
+                        self.random,
+                        irregular_share=recipe.irregular_share,
+                        kinds=self.kinds,
+                    )
                 )
         smallest = min(part.pictures.shape[-1] for part in parts)
         pictures = torch.cat([part.pictures[..., :smallest, :smallest] for part in parts])
