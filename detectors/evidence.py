@@ -104,15 +104,31 @@ def learn_places(batches: Iterable[Scores]) -> Places:
     """
     sums: NDArray[np.float64] | None = None
     for scores in batches:
-        residual, logit, motion = (
-            part.cpu().numpy().astype(np.float64) for part in (scores.residual, scores.detector, scores.motion)
-        )
-        moving = (motion > MOVING).astype(np.float64)
-        parts = (moving, residual * moving, residual**2 * moving, logit * moving, logit**2 * moving)
-        batch = np.stack([part.sum(0) for part in (*parts, np.ones_like(moving), residual, logit)])
+        batch = place_sums(*(part.cpu().numpy() for part in (scores.residual, scores.detector, scores.motion)))
         sums = batch if sums is None else sums + batch
     if sums is None:
         raise ValueError("places are learned from at least one window")
+    return places_from(sums)
+
+
+def place_sums(
+    residual: NDArray[np.floating], logit: NDArray[np.floating], motion: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """What :func:`places_from` needs of a batch, ``(8, h, w)``; the sums of several batches add up.
+
+    Args:
+        residual: ``(B, h, w)`` as in :class:`detectors.base.Scores`, like the others.
+        logit: D's map.
+        motion: tells where anything moves.
+    """
+    residual, logit = residual.astype(np.float64), logit.astype(np.float64)
+    moving = (motion > MOVING).astype(np.float64)
+    parts = (moving, residual * moving, residual**2 * moving, logit * moving, logit**2 * moving)
+    return np.stack([part.sum(0) for part in (*parts, np.ones_like(moving), residual, logit)])
+
+
+def places_from(sums: NDArray[np.float64]) -> Places:
+    """The usual evidence of every place from the summed :func:`place_sums` of all normal windows, at least one."""
     near = np.stack([cv2.GaussianBlur(plane, (0, 0), NEIGHBOURHOOD, borderType=cv2.BORDER_REFLECT) for plane in sums])
     whole = sums.sum((1, 2))
     if whole[0] < PLACE_WEIGHT:  # nothing moved: what is usual here is stillness

@@ -19,7 +19,7 @@ from detectors.avid.system import Avid
 from detectors.avid.training import AvidTrainer, TrainingScene
 from detectors.avid.validation import validate
 from detectors.bank import WindowBank, build_bank
-from detectors.calibration import Calibration, calibrate
+from detectors.calibration import calibrate
 from detectors.checkpoint import ModelHeader, current_versions
 from detectors.evidence import learn_places
 from detectors.ground import Ground, as_statistic, background_on_cells, feet, learn_novelty
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from fractions import Fraction
 
+    from numpy.typing import NDArray
+
     from detectors.base import Scores
+    from detectors.calibration import Calibration
     from detectors.evidence import Decision, Places
     from detectors.inference import Runtime
     from preprocess.pictures import Footage, PictureStream, WindowSettings
@@ -102,6 +105,7 @@ def learn_scene(
     runtime: Runtime | None = None,
     progress: Callable[[LearnProgress], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
+    adapt: bool = True,
 ) -> SceneModel:
     """Learn a scene from the base model within a time budget.
 
@@ -113,6 +117,8 @@ def learn_scene(
         runtime: device and precision; the base model's by default.
         progress: told how far it is.
         stop: asked often; True ends learning early with what there is.
+        adapt: train the networks for the scene where that serves it; else only places and calibration are learned, and
+            the base model's networks stay shared.
 
     Raises:
         InputError: the footage is too short or too broken for a single window.
@@ -126,7 +132,9 @@ def learn_scene(
     body, step = scale_at(measure, windows)
     scale = SceneScale(body, step)
     blur = base.detector.settings.blur * body
-    detector, steps, gain = _adapt(bank, scale, base, blur, runtime, seed, budget)
+    detector, steps, gain = _unadapted(base, blur, runtime), 0, 0.0
+    if adapt:
+        detector, steps, gain = _adapt(bank, scale, base, detector, seed, budget)
     knowledge = calibrate_scene(bank, detector, base.knowledge, budget)
     header = ModelHeader(
         detector=Avid.name,
@@ -216,22 +224,22 @@ def _affordable(
             return
 
 
+def _unadapted(base: SceneModel, blur: float, runtime: Runtime) -> Avid:
+    """The base model's networks with a scene's blur; no weight is copied where they run on the same device."""
+    if runtime == base.detector.runtime:
+        return base.detector.with_blur(blur)
+    return Avid(base.detector.settings, base.detector.state(), blur=blur, runtime=runtime)
+
+
 def _adapt(
-    bank: WindowBank,
-    scale: SceneScale,
-    base: SceneModel,
-    blur: float,
-    runtime: Runtime,
-    seed: int,
-    budget: Budget,
+    bank: WindowBank, scale: SceneScale, base: SceneModel, unadapted: Avid, seed: int, budget: Budget
 ) -> tuple[Avid, int, float]:
     """Adapt the base networks to the scene, and keep the result only where held-out normal footage is better served.
 
     Returns:
         The detector to use, the steps behind it (0: the base networks) and its gain over them.
     """
-    settings = base.detector.settings
-    unadapted = Avid(settings, base.detector.state(), blur=blur, runtime=runtime)
+    settings, runtime = base.detector.settings, unadapted.runtime
     cut = round(len(bank) * (1 - HELD_OUT))
     end = 1 - _calibration_share(bank, unadapted, budget)
     if cut < LEAST_ADAPTED or not settings.training.simulated_weight or not budget.before(end):
@@ -261,7 +269,7 @@ def _adapt(
         budget.tell("training", f"step {trainer.steps}, loss {losses.reconstruction:.4f}")
     if trainer.steps == 0:
         return unadapted, 0, 0.0
-    adapted = Avid(settings, trainer.weights(), blur=blur, runtime=runtime)
+    adapted = Avid(settings, trainer.weights(), blur=unadapted.blur, runtime=runtime)
     gain = validate(adapted, held_out, scale, seed) - validate(unadapted, held_out, scale, seed)
     return (adapted, trainer.steps, gain) if gain > ADAPTATION_GAIN else (unadapted, 0, 0.0)
 
@@ -303,21 +311,28 @@ def calibrate_scene(
     for decision in DECISIONS:
         segments = frame_statistics(scored, bank, places, known, decision)
         calibrations[decision] = calibrate(segments, rate, known.priors[decision], tolerated=TOLERATED)
-    ground = _learn_ground([scores for scores, _ in usual], places_from or bank, calibrations["joint"], known)
-    if ground is not None:  # a second cause of false events, as frequent as the first at every threshold
-        joint = calibrations["joint"]
-        calibrations["joint"] = replace(joint, event_rate=2 * joint.event_rate, causes=2.0)
-    return replace(known, places=places, calibrations=calibrations, ground=ground)
-
-
-def _learn_ground(scored: list[Scores], bank: WindowBank, calibration: Calibration, known: Knowledge) -> Ground | None:
-    """Where people walk; None where too few did, or the base model does not know how rare novelty is."""
-    if known.novelty_tail is None:
-        return None
-    visits = np.sum([feet(scores.motion.cpu().numpy()).sum(0) for scores in scored], axis=0)
+    seen = [scores for scores, _ in usual]
+    visits = np.sum([feet(scores.motion.cpu().numpy()).sum(0) for scores in seen], axis=0)
+    background = (places_from or bank).background
     size = (bank.settings.width, bank.settings.height)
-    novelty = learn_novelty(visits, background_on_cells(bank.background, scored[0].grid, size))
-    return Ground(as_statistic(novelty, calibration, known.novelty_tail)) if novelty is not None else None
+    novelty = learn_novelty(visits, background_on_cells(background, seen[0].grid, size))
+    return with_ground(replace(known, places=places, calibrations=calibrations), novelty)
+
+
+def with_ground(known: Knowledge, novelty: NDArray[np.float32] | None) -> Knowledge:
+    """Knowledge with the places people walk at.
+
+    Args:
+        known: with this scene's calibrations, of one cause of false events each.
+        novelty: of every place, ``(h, w)``, see :func:`detectors.ground.learn_novelty`; None where too few walked.
+    """
+    if novelty is None or known.novelty_tail is None:
+        return replace(known, ground=None)
+    joint = known.calibrations["joint"]
+    # A second cause of false events, as frequent as the first at every threshold.
+    doubled = replace(joint, event_rate=2 * joint.event_rate, causes=2.0)
+    ground = Ground(as_statistic(novelty, joint, known.novelty_tail))
+    return replace(known, calibrations={**known.calibrations, "joint": doubled}, ground=ground)
 
 
 def _affordable_rows(bank: WindowBank, detector: Avid, budget: Budget) -> list[int]:

@@ -97,6 +97,14 @@ def test_networks_are_adapted_where_that_serves_held_out_footage_and_otherwise_l
     assert worse.detector.state()[name].equal(base.detector.state()[name])
 
 
+def test_without_adaptation_the_networks_stay_those_of_the_base_model_and_are_shared(base: SceneModel) -> None:
+    model = learn_scene(Recorded(SCENE.film(10, 12)), base, budget_seconds=AMPLE, adapt=False)
+    assert model.header.training["steps"] == 0
+    assert model.detector.networks_id == base.detector.networks_id
+    assert model.detector.blur != base.detector.blur
+    assert_usable(model)
+
+
 def test_a_budget_is_kept(base: SceneModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learning, "ADAPTATION_STEPS", 1_000_000)
     started = time.monotonic()
