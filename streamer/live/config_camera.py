@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import (
@@ -14,20 +14,25 @@ from pydantic import (
     model_validator,
 )
 
-from streamer.events import EventSettings
 from streamer.live.config_types import (
     FilePath,
+    Hours,
     Length,
     LengthOrZero,
     OffAsNone,
     OneAsList,
     Secret,
     TimeZone,
+    Weekdays,
     secret_from_file,
 )
+from streamer.live.polygons import why_not_simple
 from streamer.live.schedule import Schedule
 from streamer.settings import Decision, Settings
-from streamer.sources.naming import LONGEST_NAME, without_password
+from streamer.sources.naming import LONGEST_NAME, name_of, path_of, without_password
+
+if TYPE_CHECKING:
+    from streamer.events import EventSettings
 
 Transport = Literal["tcp", "udp"]
 ZoneKind = Literal["watch", "ignore", "nothing_may_move"]
@@ -59,8 +64,6 @@ class ZoneConfig(Settings):
 
     @model_validator(mode="after")
     def _a_simple_polygon(self) -> Self:
-        from streamer.live.polygons import why_not_simple  # noqa: PLC0415 - numpy is needed here alone
-
         why = why_not_simple(self.polygon)
         if why is not None:
             raise ValueError(f"the polygon of zone {self.name!r} {why}")
@@ -91,12 +94,14 @@ class EventsConfig(Settings):
             raise ValueError("maximum_duration must be above minimum_duration")
         return self
 
-    def settings(self, threshold: float) -> EventSettings:
+    def settings(self, threshold: float) -> "EventSettings":
         """What an event machine is made with.
 
         Args:
             threshold: level from which this camera alarms, above 0.
         """
+        from streamer.events import EventSettings  # noqa: PLC0415 - it brings the networks' packages with it
+
         return EventSettings(
             enter_level=self.enter * threshold,
             exit_level=self.exit * threshold,
@@ -167,7 +172,7 @@ class CameraDefaults(Settings):
     time_zone: TimeZone | None = Field(
         default=None, description="Time zone of the schedule, e.g. Europe/Berlin; without it, that of this machine."
     )
-    schedule: dict[str, str | bool | tuple[str, ...]] | None = Field(
+    schedule: dict[Weekdays, Hours] | None = Field(
         default=None,
         min_length=1,
         description="Armed hours by weekday, e.g. 'mon-fri: 20:00-06:00'; without it, always. Health always alarms.",
@@ -279,7 +284,11 @@ class CameraConfig(CameraDefaults):
 
 def name_from(uri: str) -> str:
     """What a camera is called without a name: ``host_path`` of its address, never with user or password."""
-    shown = without_password(uri)
-    parts = urlsplit(shown) if "://" in shown else None
-    text = f"{parts.hostname or ''}_{parts.path.strip('/')}" if parts is not None else shown
+    if "://" not in uri:
+        return name_of(path_of(uri)) if not uri.startswith("device:") else _cleaned(uri)
+    parts = urlsplit(without_password(uri))
+    return _cleaned(f"{parts.hostname or ''}_{parts.path.strip('/')}")
+
+
+def _cleaned(text: str) -> str:
     return _UNSAFE.sub("_", text).strip("._=@-")[:LONGEST_NAME] or "camera"

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, WithJsonSchema
 
 from streamer.durations import parse_duration
+from streamer.live.schedule import ALL_DAY, NEVER, parse_days, parse_hours
 
 FOLDER = "folder"
 """Key of the validation context: the folder that relative paths begin in."""
@@ -88,6 +89,22 @@ def secret_from_file(values: object, info: ValidationInfo, name: str) -> object:
     return {**values, name: text}
 
 
+def _weekdays(text: str) -> str:
+    parse_days(text)
+    return text
+
+
+def _hours(value: object) -> object:
+    """Hours as a list of texts, whichever way they were written."""
+    if isinstance(value, bool):
+        return (ALL_DAY,) if value else (NEVER,)
+    if isinstance(value, str):
+        value = tuple(part.strip() for part in value.split(","))
+    if isinstance(value, list | tuple):
+        parse_hours(value)
+    return value
+
+
 def _off_as_none(value: object) -> object:
     return None if value is False or value == "off" else value
 
@@ -127,6 +144,19 @@ TimeZone = Annotated[str, BeforeValidator(known_zone), WithJsonSchema({"type": "
 
 Secret = Annotated[SecretStr, WithJsonSchema({"type": "string", "minLength": 1}), Field(min_length=1)]
 """Text that is shown as stars wherever it is printed."""
+
+Weekdays = Annotated[str, AfterValidator(_weekdays)]
+"""``mon``, ``mon-fri``, ``sat,sun`` or ``daily``."""
+
+_SPAN = {"type": "string", "pattern": r"^\s*\d{1,2}:\d{2}\s*-\s*\d{1,2}:\d{2}\s*(,.*)?$"}
+Hours = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_hours),
+    WithJsonSchema(
+        {"anyOf": [_SPAN, {"enum": [ALL_DAY, NEVER, True, False]}, {"type": "array", "items": _SPAN, "minItems": 1}]}
+    ),
+]
+"""Armed hours of a day: ``20:00-06:00``, several of them, ``all day`` or ``never``."""
 
 OffAsNone: Any = BeforeValidator(_off_as_none)
 """``off`` and ``no`` say None."""

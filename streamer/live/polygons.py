@@ -17,7 +17,7 @@ def why_not_simple(corners: Sequence[Corner]) -> str | None:
     count = len(corners)
     if len(set(corners)) < count:
         return "names a corner twice: leave one out (the last one is joined to the first by itself)"
-    if abs(area_of(corners)) < SMALLEST_AREA:
+    if all(abs(_turn(corners[0], corners[1], corner)) < SMALLEST_AREA for corner in corners):
         return "encloses no area: its corners lie on a line"
     for first in range(count):
         for second in range(first + 1, count):
@@ -26,7 +26,7 @@ def why_not_simple(corners: Sequence[Corner]) -> str | None:
             neighbours = second == first + 1 or (first == 0 and second == count - 1)
             if _overlap(a, b, c, d) if neighbours else _meet(a, b, c, d):
                 return f"crosses itself: side {first + 1} meets side {second + 1}; list the corners in order around it"
-    return None
+    return None if abs(area_of(corners)) >= SMALLEST_AREA else "encloses no area that could be seen: make it larger"
 
 
 def area_of(corners: Sequence[Corner]) -> float:

@@ -156,6 +156,8 @@ def parse_hours(value: str | bool | Sequence[str]) -> tuple[tuple[int, int], ...
     """
     if isinstance(value, bool):
         return ((0, _DAY_MINUTES),) if value else ()
+    if not isinstance(value, str) and isinstance(value, Sequence) and len(value) == 1:
+        (value,) = value
     if isinstance(value, str):
         lowered = value.strip().lower()
         if lowered == NEVER:
