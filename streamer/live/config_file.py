@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from preprocess.errors import UsageError
@@ -14,7 +12,7 @@ from streamer.cli.wording import did_you_mean, explain
 from streamer.live.config import LiveConfig
 from streamer.live.config_camera import name_from
 from streamer.live.config_types import FOLDER
-from streamer.live.yaml_tree import LARGEST, Tree, read_tree
+from streamer.live.yaml_tree import LARGEST, is_cameras_file, read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,12 +20,13 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    from streamer.live.yaml_tree import Place
+    from streamer.live.yaml_tree import Place, Tree
+
+__all__ = ["is_cameras_file", "read_config"]
 
 FREE_KEYS = frozenset({"schedule"})
 """Below these a person chooses the keys."""
 
-_TELLS = re.compile(r"^\s*[{]?\s*[\"']?cameras[\"']?\s*:", re.MULTILINE)
 _MORE_LINES = 5
 
 
@@ -43,22 +42,6 @@ class _Stand:
 
 _CONTAINER = _Stand("this")
 _SECRET = _Stand("'***'")
-
-
-def is_cameras_file(path: Path) -> bool:
-    """Whether a settings file is one of cameras: it has ``cameras:`` at its top.
-
-    False for what cannot be read at all: the reader of settings files says why.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return False
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError:
-        return _TELLS.search(text) is not None
-    return isinstance(root, yaml.MappingNode) and any(key.value == "cameras" for key, _ in root.value)
 
 
 def read_config(path: Path, *, environment: Mapping[str, str] | None = None) -> LiveConfig:

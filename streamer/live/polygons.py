@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 Corner = tuple[float, float]
 SMALLEST_AREA = 1e-6
@@ -58,3 +63,54 @@ def _overlap(a: Corner, b: Corner, c: Corner, d: Corner) -> bool:
     if _turn(shared, other, further) != 0:
         return False
     return (other[0] - shared[0]) * (further[0] - shared[0]) + (other[1] - shared[1]) * (further[1] - shared[1]) > 0
+
+
+def covered_shares(
+    corners: Sequence[Corner], column_edges: NDArray[np.float64], row_edges: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The share of every cell of a raster that a polygon covers, exactly: it is cut into columns, then into rows.
+
+    Args:
+        corners: of a simple polygon, ``(x, y)``.
+        column_edges: ``(columns + 1,)`` growing borders between columns, in the corners' units.
+        row_edges: ``(rows + 1,)`` the same for rows.
+
+    Returns:
+        ``(rows, columns)`` float64 in 0..1.
+    """
+    shares = np.zeros((len(row_edges) - 1, len(column_edges) - 1))
+    for column, (left, right) in enumerate(pairwise(column_edges.tolist())):
+        strip = _between(corners, left, right, axis=0)
+        if len(strip) < 3 or right <= left:
+            continue
+        low, high = min(corner[1] for corner in strip), max(corner[1] for corner in strip)
+        for row, (top, bottom) in enumerate(pairwise(row_edges.tolist())):
+            if bottom <= low or top >= high or bottom <= top:
+                continue
+            piece = _between(strip, top, bottom, axis=1)
+            if len(piece) >= 3:
+                shares[row, column] = abs(area_of(piece)) / ((right - left) * (bottom - top))
+    return np.clip(shares, 0.0, 1.0)
+
+
+def _between(corners: Sequence[Corner], low: float, high: float, *, axis: int) -> list[Corner]:
+    """Cut off what lies outside ``low .. high`` along an axis (Sutherland and Hodgman, 1974).
+
+    A hollow polygon may come out with pieces joined along the border: they have no area, and add none.
+    """
+    kept = _beyond(corners, low, axis=axis, sign=1.0)
+    return _beyond(kept, high, axis=axis, sign=-1.0)
+
+
+def _beyond(corners: Sequence[Corner], border: float, *, axis: int, sign: float) -> list[Corner]:
+    kept: list[Corner] = []
+    for number, corner in enumerate(corners):
+        before = corners[number - 1]
+        inside = sign * (corner[axis] - border) >= 0
+        if inside != (sign * (before[axis] - border) >= 0):
+            share = (border - before[axis]) / (corner[axis] - before[axis])
+            other = before[1 - axis] + share * (corner[1 - axis] - before[1 - axis])
+            kept.append((border, other) if axis == 0 else (other, border))
+        if inside:
+            kept.append(corner)
+    return kept

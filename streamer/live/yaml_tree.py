@@ -31,6 +31,7 @@ _SHORTEST_SECRET = 2
 
 _VARIABLE = re.compile(r"\$\$(?=\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 _BROKEN_VARIABLE = re.compile(r"(?<!\$)\$\{(?![A-Za-z_][A-Za-z0-9_]*\})")
+_TELLS = re.compile(r"^\s*[{]?\s*[\"']?cameras[\"']?\s*:", re.MULTILINE)
 _LOGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s]*@")
 
 
@@ -84,6 +85,22 @@ class Tree:
                 shown = self.written.get(place[: number + 1], part)
                 text += f".{shown}" if text else shown
         return text
+
+
+def is_cameras_file(path: Path) -> bool:
+    """Whether a settings file is one of cameras: it has ``cameras:`` at its top.
+
+    False for what cannot be read at all: the reader of settings files says why.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:
+        return _TELLS.search(text) is not None
+    return isinstance(root, yaml.MappingNode) and any(key.value == "cameras" for key, _ in root.value)
 
 
 def read_tree(path: Path, *, free_keys: frozenset[str], environment: Mapping[str, str] | None = None) -> Tree:
