@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from streamer.sinks.store_rows import CameraRow, EventRow, SinkRow, event_row, r
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
 ENDED_BY_A_STOP = "the program ended"
@@ -71,6 +72,7 @@ class EventStore:
         self._clock = clock
         self._lock = threading.RLock()
         self._closed = False
+        self._together = False
         self._core = StoreCore(path, self._limits.waiting, warn=warn, clock=clock, monotonic=monotonic)
 
     @property
@@ -94,20 +96,28 @@ class EventStore:
 
         Returns:
             Its sequence number.
-        """
-        return self.append_all([notice])[0]
 
-    def append_all(self, notices: Sequence[EventNotice | StateNotice]) -> list[int]:
-        """Store several notices in one commit: one flush of the disk for all.
-
-        Returns:
-            Their sequence numbers.
+        Raises:
+            ValueError: a moment in it has no time zone.
         """
         with self._lock:
             self._refuse_closed()
-            sequences = [self._take(notice) for notice in notices]
-            self._core.write()
-            return sequences
+            sequence = self._take(notice)
+            if not self._together:
+                self._core.write()
+            return sequence
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Store all that is appended within in one commit: one flush of the disk for all."""
+        with self._lock:
+            self._refuse_closed()
+            self._together = True
+            try:
+                yield
+            finally:
+                self._together = False
+                self._core.write()
 
     def flush(self) -> bool:
         """Write what waits in memory, if anything.
