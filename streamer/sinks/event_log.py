@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
+from preprocess.errors import OutputError
 from streamer.sinks.json_text import json_bytes, plain
+from streamer.sinks.tails import cut_torn_line
 from streamer.sinks.writing import told_as_output_errors
 
 if TYPE_CHECKING:
@@ -13,6 +18,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from streamer.events import Event
+
+MOST_WAITING = 10_000
+"""Events that wait in memory for room on the disk; beyond that the oldest are left to the event store."""
 
 
 def event_record(event: Event) -> dict[str, Any]:
@@ -46,10 +54,18 @@ class EventLog:
     """Writes events as they end; every line is out of the program's hands before the next frame is looked at.
 
     Usable as a context manager.
+
+    Attributes:
+        written: events in the file since it was opened.
+        in_learning: those of them that lie in the part that was learned from.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Begin an empty log.
+    def __init__(self, path: Path, *, append: bool = False) -> None:
+        """Begin an empty log, or go on with one.
+
+        Args:
+            path: the file.
+            append: keep the lines that are there, and cut off what a kill left of the last one.
 
         Raises:
             OutputError: the file cannot be written.
@@ -57,20 +73,56 @@ class EventLog:
         self._path = path
         self.written = 0
         self.in_learning = 0
+        self._waiting: deque[Event] = deque(maxlen=MOST_WAITING)
         with told_as_output_errors(path):
-            self._file = path.open("wb")
+            if append:
+                cut_torn_line(path, keep_json=True)
+            self._file = path.open("ab" if append else "wb", buffering=0)
+
+    @property
+    def waiting(self) -> int:
+        """Events offered that found no room on the disk so far."""
+        return len(self._waiting)
 
     def write(self, event: Event) -> None:
         """Append one ended event.
 
         Raises:
-            OutputError: the file cannot be written, for instance because the disk is full.
+            OutputError: the file cannot be written, for instance because the disk is full; no part of the line is in
+                it then.
         """
+        line = json_bytes(event_record(event)) + b"\n"
         with told_as_output_errors(self._path):
-            self._file.write(json_bytes(event_record(event)) + b"\n")
-            self._file.flush()
+            written = 0
+            try:
+                while written < len(line):
+                    written += self._file.write(line[written:])
+            except OSError:
+                if written:  # on a disk that fills up, the first part of a line finds room
+                    with suppress(OSError):
+                        self._file.truncate(self._file.seek(0, os.SEEK_END) - written)
+                raise
         self.written += 1
         self.in_learning += event.in_learning
+
+    def offer(self, event: Event | None = None) -> OutputError | None:
+        """Append an ended event, and before it those that found no room earlier; never raises.
+
+        Args:
+            event: None to try the earlier ones again.
+
+        Returns:
+            Why some of them still wait; None where none does.
+        """
+        if event is not None:
+            self._waiting.append(event)
+        try:
+            while self._waiting:
+                self.write(self._waiting[0])
+                self._waiting.popleft()
+        except OutputError as error:
+            return error
+        return None
 
     def close(self) -> None:
         """Close the file; may be called twice."""

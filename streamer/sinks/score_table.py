@@ -119,7 +119,7 @@ class ScoreTable:
             OutputError: the file cannot be written, for instance because the disk is full.
         """
         with told_as_output_errors(self._path):
-            self._write(_cells(row))
+            self._write(cells_of(row))
             now = self._clock()
             if now - self._flushed >= FLUSH_SECONDS:
                 self._file.flush()
@@ -166,7 +166,8 @@ def read_scores(path: Path) -> Iterator[ScoreRow]:
         raise InputError(f"{path}: is damaged (not a text); run the source again") from error
 
 
-def _cells(row: ScoreRow) -> tuple[str, ...]:
+def cells_of(row: ScoreRow) -> tuple[str, ...]:
+    """The row as texts, one per column."""
     # The score in full: re-thresholding must meet the same threshold on the same side.
     numbers = ["" if row.score is None else repr(float(row.score))]
     numbers += ["" if part is None else f"{part:.6g}" for part in (row.p_value, row.inpainter, row.detector)]

@@ -135,6 +135,10 @@ class AnnotatedVideo:
             OutputError: the disk is full or the file cannot be written; what was written stays readable.
             ValueError: the picture is of another size, or the video is closed.
         """
+        self.write_at(frame.pts, picture)
+
+    def write_at(self, pts: Fraction, picture: Bgr) -> None:
+        """Append a picture at a time of the source's clock, in seconds; otherwise as :meth:`write`."""
         if picture.shape != (self.size[1], self.size[0], 3):
             raise ValueError(
                 f"a picture of shape {picture.shape} does not fit a video of {self.size[0]}x{self.size[1]}"
@@ -143,10 +147,10 @@ class AnnotatedVideo:
         if container is None:
             raise ValueError("the video is closed")
         if self._origin is None:
-            self._origin = frame.pts
+            self._origin = pts
             if self._audio_from is not None:
-                self._audio, self.audio_note = open_audio(self._audio_from, frame.pts, container)
-        tick = round((frame.pts - self._origin) / TIME_BASE)
+                self._audio, self.audio_note = open_audio(self._audio_from, pts, container)
+        tick = round((pts - self._origin) / TIME_BASE)
         if self._ticks:
             tick = max(tick, self._ticks[-1] + 1)
         self._ticks.append(tick)
