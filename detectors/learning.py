@@ -316,22 +316,28 @@ def calibrate_scene(
     background = (places_from or bank).background
     size = (bank.settings.width, bank.settings.height)
     novelty = learn_novelty(visits, background_on_cells(background, seen[0].grid, size))
-    return with_ground(replace(known, places=places, calibrations=calibrations), novelty)
+    learned = replace(known, places=places, calibrations=calibrations)
+    return with_ground(learned, ground_of(learned, novelty))
 
 
-def with_ground(known: Knowledge, novelty: NDArray[np.float32] | None) -> Knowledge:
-    """Knowledge with the places people walk at.
+def ground_of(known: Knowledge, novelty: NDArray[np.float32] | None) -> Ground | None:
+    """The places people walk at; None where too few did, or the base model does not know how rare novelty is.
 
     Args:
         known: with this scene's calibrations, of one cause of false events each.
-        novelty: of every place, ``(h, w)``, see :func:`detectors.ground.learn_novelty`; None where too few walked.
+        novelty: of every place, ``(h, w)``, see :func:`detectors.ground.learn_novelty`.
     """
     if novelty is None or known.novelty_tail is None:
+        return None
+    return Ground(as_statistic(novelty, known.calibrations["joint"], known.novelty_tail))
+
+
+def with_ground(known: Knowledge, ground: Ground | None) -> Knowledge:
+    """Knowledge with the ground as a second cause of false events, as frequent as the first at every threshold."""
+    if ground is None:
         return replace(known, ground=None)
     joint = known.calibrations["joint"]
-    # A second cause of false events, as frequent as the first at every threshold.
     doubled = replace(joint, event_rate=2 * joint.event_rate, causes=2.0)
-    ground = Ground(as_statistic(novelty, joint, known.novelty_tail))
     return replace(known, calibrations={**known.calibrations, "joint": doubled}, ground=ground)
 
 
