@@ -242,31 +242,36 @@ class Batcher(Generic[T]):
                 now = self._clock()
 
     def _next_group(self, now: float) -> tuple[tuple[Hashable] | None, float]:
-        """The group whose turn it is (in a tuple, as None may be a group) and else when one will be complete."""
+        """The group whose batch is to go now (in a tuple, as None may be a group), and else when one goes at the latest.
+
+        A batch goes when it is full, when none of its cameras is expected to add to it, or when its oldest item has
+        waited long enough; of several, the one whose group's turn was longest ago.
+        """
+        quota = self.limits.quota
         oldest: dict[Hashable, float] = {}
+        total: dict[Hashable, int] = {}
+        hopeful: set[Hashable] = set()
         for camera in self._cameras.values():
+            ready = 0
             if camera.waiting:
                 head = camera.waiting[0]
                 oldest[head.group] = min(head.since, oldest.get(head.group, head.since))
+                ready = camera.ready(head.group, quota)
+                total[head.group] = total.get(head.group, 0) + ready
+                ready = ready if head.group == camera.group else 0
+            if camera.awaited(now, ready, quota):
+                hopeful.add(camera.group)
         wait = self._longest_wait(now)
-        ready = [group for group, since in oldest.items() if now >= since + wait or self._complete(group, now)]
-        if ready:
-            return (min(ready, key=lambda group: self._group_turns.get(group, -1)),), now
+        complete = {group for group, items in total.items() if items >= self.limits.most or group not in hopeful}
+        due = [group for group, since in oldest.items() if group in complete or now >= since + wait]
+        if due:
+            return (min(due, key=lambda group: self._group_turns.get(group, -1)),), now
         return None, min((since + wait for since in oldest.values()), default=float("inf"))
 
     def _longest_wait(self, now: float) -> float:
         """Seconds from an item's arrival until its batch goes, whoever is missing."""
         periods = [c.period for c in self._cameras.values() if c.period is not None and c.on_time(now)]
         return min(max(min(periods, default=LONGEST_WAIT) - self._execution, SHORTEST_WAIT), LONGEST_WAIT)
-
-    def _complete(self, group: Hashable, now: float) -> bool:
-        """Whether waiting would add nothing to a group's batch."""
-        quota, total, hope = self.limits.quota, 0, False
-        for camera in self._cameras.values():
-            ready = camera.ready(group, quota)
-            total += ready
-            hope = hope or (camera.group == group and camera.awaited(now, ready, quota))
-        return total >= self.limits.most or not hope
 
     def _collected(self, group: Hashable, now: float) -> Batch[T]:
         """Take one item of each camera in turn, whose turn was longest ago first, and so on to the bounds."""
