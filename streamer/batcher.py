@@ -242,7 +242,7 @@ class Batcher(Generic[T]):
                 now = self._clock()
 
     def _next_group(self, now: float) -> tuple[tuple[Hashable] | None, float]:
-        """The group whose batch is to go now (in a tuple, as None may be a group), and else when one goes at the latest.
+        """The group whose batch goes now (in a tuple, as None may be a group), and else when one goes at the latest.
 
         A batch goes when it is full, when none of its cameras is expected to add to it, or when its oldest item has
         waited long enough; of several, the one whose group's turn was longest ago.

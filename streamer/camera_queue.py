@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import takewhile
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from streamer.frames import Pace
@@ -146,8 +145,12 @@ class CameraQueue(Generic[T]):
 
     def ready(self, group: Hashable, most: int) -> int:
         """Items of a group at the head of the queue, counted up to ``most``."""
-        head = takewhile(lambda entry: entry.group == group, self.waiting)
-        return sum(1 for _, _ in zip(range(most), head, strict=False))
+        number = 0
+        for entry in self.waiting:
+            if number == most or entry.group != group:
+                break
+            number += 1
+        return number
 
     def on_time(self, now: float) -> bool:
         """Whether a live camera gives windows at present, as far as its last ones tell."""
