@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from preprocess.errors import AvidWatchError
+    from streamer.live.config import LiveConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,20 @@ class WatchRequest:
 
     sources: tuple[str, ...]
     settings: WatchSettings = field(default_factory=WatchSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRequest:
+    """Watch live cameras until told to stop, each in a folder of its own that a restart goes on in.
+
+    Attributes:
+        config: everything: cameras, receivers, what is kept.
+        config_file: the cameras file it was read from, to be read again when it changes; None where the command line
+            named the cameras.
+    """
+
+    config: LiveConfig
+    config_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from streamer.durations import parse_duration
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Decision = Literal["joint", "paper"]
+Transport = Literal["tcp", "udp"]
 Score = Literal["joint", "paper", "inpainter", "detector"]
 
 LEARN_LONGEST_SECONDS = 60.0
@@ -31,6 +32,7 @@ EVALUATE_SECONDS = 900.0
 LEARNING = "Model and learning"
 ALARMS = "Alarms"
 OUTPUT = "Output"
+LIVE = "Live cameras"
 MACHINE = "Reading and computing"
 CONSOLE = "Console"
 
@@ -77,9 +79,13 @@ def option_name(field: str, info: FieldInfo) -> str:
 
 
 def by_option_name(settings: Settings) -> dict[str, object]:
-    """All values as plain JSON, by the names a settings file would use; this is what ``summary.json`` keeps."""
+    """All values as plain JSON, by the names a settings file would use; this is what ``summary.json`` keeps.
+
+    Those of live cameras are left out: they mean nothing elsewhere, and addresses of receivers may hold passwords.
+    """
     values = settings.model_dump(mode="json")
-    return {option_name(field, info): values[field] for field, info in type(settings).model_fields.items()}
+    fields = type(settings).model_fields.items()
+    return {option_name(field, info): values[field] for field, info in fields if look_of(info).group != LIVE}
 
 
 class ConsoleSettings(Settings):
@@ -159,6 +165,41 @@ class WatchSettings(MachineSettings, ConsoleSettings):
     force: Annotated[bool, Opt(OUTPUT)] = Field(default=False, description="Overwrite the results of an earlier run.")
     video: Annotated[bool, Opt(OUTPUT)] = Field(default=True, description="Do not write the annotated video.")
     show: Annotated[bool, Opt(OUTPUT)] = Field(default=False, description="Show the annotated pictures in a window.")
+    realtime: Annotated[bool, Opt(LIVE)] = Field(
+        default=False, description="Play recordings at the pace they were taken, as if they were live."
+    )
+    transport: Annotated[Transport, Opt(LIVE, value="tcp|udp")] = Field(
+        default="tcp", description="How RTSP brings the stream."
+    )
+    max_reconnects: Annotated[int | None, Opt(LIVE, value="N", default="without end")] = Field(
+        default=None, ge=0, description="Attempts to connect to a camera after the first."
+    )
+    learn_hours: Annotated[float, Opt(LIVE, value="HOURS")] = Field(
+        default=24.0, ge=0, le=8760, description="A camera goes on learning so long; its alarms are provisional then."
+    )
+    record: Annotated[bool, Opt(LIVE)] = Field(
+        default=False, description="Also record continuously, annotated, in segments of 10 minutes."
+    )
+    keep: Annotated[float, Opt(LIVE, value="DAYS")] = Field(
+        default=30.0, gt=0, le=36500, description="Delete evidence older than this."
+    )
+    keep_bytes: Annotated[str, Opt(LIVE, value="SIZE")] = Field(
+        default="50GB", min_length=1, description="Delete the oldest evidence from this much on, e.g. 50GB."
+    )
+    mqtt: Annotated[str | None, Opt(LIVE, value="URL")] = Field(
+        default=None, min_length=1, repr=False, description="Publish alarms, scores and states: mqtt://user:pw@host."
+    )
+    webhook: Annotated[tuple[str, ...], Opt(LIVE, value="URL")] = Field(
+        default=(), repr=False, description="Post every event to this address; may be given several times."
+    )
+    apprise: Annotated[tuple[str, ...], Opt(LIVE, value="URL")] = Field(
+        default=(), repr=False, description="Send every event through this Apprise address; may be given several times."
+    )
+    metrics: Annotated[str | None, Opt(LIVE, value="[HOST:]PORT")] = Field(
+        default=None,
+        min_length=1,
+        description="Serve /metrics and /healthz there, on this machine if no HOST is given.",
+    )
 
     @model_validator(mode="after")
     def _one_place_to_learn_from(self) -> Self:
@@ -306,3 +347,22 @@ class EvaluateSettings(MachineSettings, ConsoleSettings):
 
 class InfoSettings(ConsoleSettings):
     """Settings of ``avid-watch info``."""
+
+
+class CheckSettings(ConsoleSettings):
+    """Settings of ``avid-watch check cameras.yaml``."""
+
+    timeout: Annotated[Seconds, Opt(LIVE, value="TIME")] = Field(
+        default=15.0, le=600, description="Longest wait for a camera's first picture."
+    )
+    measure: Annotated[Seconds, Opt(LIVE, value="TIME")] = Field(
+        default=3.0, le=60, description="Its pictures are counted for this long."
+    )
+
+
+class RelearnSettings(ConsoleSettings):
+    """Settings of ``avid-watch relearn NAME``."""
+
+    output: Annotated[Path | None, Opt(OUTPUT, value="DIR", short="-o", default="here", files=True)] = Field(
+        default=None, description="Folder in which the camera has its folder NAME.avid."
+    )

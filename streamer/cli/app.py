@@ -13,24 +13,35 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from preprocess.errors import InputError, OutputError
+from preprocess.errors import InputError, OutputError, UsageError
 from streamer.cli.checks import (
     refuse_missing_model,
     refuse_missing_sources,
     refuse_unknown_dataset,
     refuse_unused_name,
 )
-from streamer.cli.exit_codes import ExitCode, code_for
+from streamer.cli.exit_codes import ExitCode, code_for, code_of_checks
 from streamer.cli.layout import CONTEXT, Command, Group
-from streamer.cli.options import resolve, with_options
-from streamer.requests import EvaluateRequest, FitRequest, TuneRequest, WatchRequest
-from streamer.settings import EvaluateSettings, FitSettings, InfoSettings, TuneSettings, WatchSettings, look_of
+from streamer.cli.live import are_live, camera_folder, cameras_file, config_of, refuse_beside_a_file
+from streamer.cli.options import CONFIG, resolve, with_options
+from streamer.requests import EvaluateRequest, FitRequest, LiveRequest, TuneRequest, WatchRequest
+from streamer.settings import (
+    CheckSettings,
+    EvaluateSettings,
+    FitSettings,
+    InfoSettings,
+    RelearnSettings,
+    TuneSettings,
+    WatchSettings,
+    look_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from streamer.console import Console
+    from streamer.live.config import LiveConfig
     from streamer.settings import ConsoleSettings, Settings
 
 TIMES = "TIME is written as 90, 90s, 1m30s, 01:30 or 00:01:30."
@@ -52,6 +63,8 @@ Normals = Annotated[list[str] | None, typer.Argument(metavar="NORMAL...", show_d
 Run = Annotated[str | None, typer.Argument(metavar="RUN", show_default=False)]
 Dataset = Annotated[str | None, typer.Argument(metavar="DATASET", show_default=False)]
 DatasetPath = Annotated[str | None, typer.Argument(metavar="PATH", show_default=False)]
+Cameras = Annotated[list[str] | None, typer.Argument(metavar="cameras.yaml", show_default=False)]
+Name = Annotated[str | None, typer.Argument(metavar="NAME", show_default=False)]
 Target = Annotated[str | None, typer.Argument(metavar="[FILE]", show_default=False)]
 
 
@@ -83,6 +96,8 @@ def program(
       avid-watch --model gate.avid tuesday.mp4     watch with what was learned
       avid-watch tune tuesday.avid --false-alarms-per-day 1000
                                                    another threshold, without watching again
+      avid-watch rtsp://gate/1 rtsp://yard/1       watch cameras, until Ctrl-C or SIGTERM
+      avid-watch --config cameras.yaml             the same, with zones, hours and receivers of alarms
     """  # noqa: D301 - \b keeps click from flowing the lines together
 
 
@@ -91,6 +106,11 @@ def watch_command(sources: Sources = None, **values: Any) -> int:
 
     Each SOURCE gets a folder NAME.avid with annotated.mp4, events.jsonl, scores.csv, snapshots and summary.json.
     """
+    path = cameras_file(values.get(CONFIG))
+    if path is not None:
+        refuse_beside_a_file(values, sources or (), path)
+        settings = resolve(WatchSettings, {**values, CONFIG: None}, "watch")
+        return _watch_live(settings, LiveRequest(_read_config(path), path))
     settings = resolve(WatchSettings, values, "watch")
     request = WatchRequest(tuple(sources or ()), settings)
     refuse_missing_sources(
@@ -101,6 +121,8 @@ def watch_command(sources: Sources = None, **values: Any) -> int:
     refuse_missing_sources(settings.normal)
     refuse_unused_name(settings.name, request.sources)
     refuse_missing_model(settings.model)
+    if are_live(request.sources, settings):
+        return _watch_live(settings, LiveRequest(config_of(request.sources, settings)))
     with _console(settings) as console:
         from streamer.watch import watch  # noqa: PLC0415
 
@@ -108,6 +130,59 @@ def watch_command(sources: Sources = None, **values: Any) -> int:
         for source in outcome.sources:
             console.finished(source)
         return code_for(outcome, fail_on_alarm=settings.fail_on_alarm)
+
+
+def _watch_live(settings: WatchSettings, request: LiveRequest) -> int:
+    with _console(settings) as console:
+        from streamer.live.run import watch_live  # noqa: PLC0415
+
+        outcome = watch_live(request, console)
+        for source in outcome.sources:
+            console.finished(source)
+        return code_for(outcome, fail_on_alarm=settings.fail_on_alarm, live=True)
+
+
+def _read_config(path: Path) -> LiveConfig:
+    from streamer.live.config_file import read_config  # noqa: PLC0415
+
+    return read_config(path)
+
+
+def check_command(cameras: Cameras = None, **values: Any) -> int:
+    """Try every camera of a cameras file (or address) and say what came: picture, rate, codec, delay.
+
+    Nothing is watched and nothing is written. Exit code 0: all are fine; 4: some are not; 3: none is.
+    """
+    given = tuple(cameras or ())
+    settings = resolve(CheckSettings, values, "check")
+    refuse_missing_sources(given, 'no cameras given: name their file, as in "avid-watch check cameras.yaml"')
+    path = cameras_file(given[0]) if len(given) == 1 else None
+    config = _read_config(path) if path is not None else config_of(given, WatchSettings())
+    with _console(settings) as console:
+        from streamer.cli.check_text import render_check  # noqa: PLC0415
+        from streamer.live.check import NOT_ENABLED, check_cameras  # noqa: PLC0415
+
+        checks = check_cameras(config.cameras, timeout=settings.timeout, measure=settings.measure, stop=console.stop)
+        console.result(render_check(checks))
+        console.json({"cameras": [asdict(check) for check in checks]})
+        if console.stop.is_set():
+            return ExitCode.INTERRUPTED
+        return code_of_checks([check.ok for check in checks if check.verdict != NOT_ENABLED])
+
+
+def relearn_command(name: Name = None, **values: Any) -> int:
+    """Forget what the live camera NAME has learned; it begins to learn anew at its next start."""
+    settings = resolve(RelearnSettings, values, "relearn")
+    if not name:
+        raise UsageError('no camera given: name it, as in "avid-watch relearn gate -o /var/lib/avid-watch"')
+    with _console(settings) as console:
+        from streamer.live.learned_state import relearn  # noqa: PLC0415
+
+        folder = camera_folder(name, settings.output)
+        relearn(folder)
+        console.result(f"{name}: what it learned is forgotten; its events and clips are kept in {folder}")
+        console.json({"camera": name, "folder": str(folder)})
+        return ExitCode.DONE
 
 
 def fit_command(normal: Normals = None, **values: Any) -> int:
@@ -230,3 +305,5 @@ _add("fit", FitSettings, fit_command)
 _add("tune", TuneSettings, tune_command)
 _add("evaluate", EvaluateSettings, evaluate_command)
 _add("info", InfoSettings, info_command)
+_add("check", CheckSettings, check_command)
+_add("relearn", RelearnSettings, relearn_command)

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from streamer.cli.exit_codes import MEANINGS
-from streamer.settings import ALARMS, CONSOLE, LEARNING, MACHINE, OUTPUT
+from streamer.settings import ALARMS, CONSOLE, LEARNING, LIVE, MACHINE, OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DEFAULT_COMMAND = "watch"
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 _OTHER = "Other"
-_HEADINGS = (LEARNING, ALARMS, OUTPUT, MACHINE, CONSOLE, _OTHER)
+_HEADINGS = (LEARNING, ALARMS, OUTPUT, LIVE, MACHINE, CONSOLE, _OTHER)
 _COLUMN = 30
 """Where the explanations begin; a longer option gets its explanation on the next line."""
 

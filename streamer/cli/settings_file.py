@@ -10,9 +10,11 @@ import yaml
 from preprocess.errors import UsageError
 from streamer.cli.wording import did_you_mean
 from streamer.settings import (
+    CheckSettings,
     EvaluateSettings,
     FitSettings,
     InfoSettings,
+    RelearnSettings,
     Settings,
     TuneSettings,
     WatchSettings,
@@ -31,6 +33,8 @@ _COMMANDS: Mapping[str, type[Settings]] = {
     "tune": TuneSettings,
     "evaluate": EvaluateSettings,
     "info": InfoSettings,
+    "check": CheckSettings,
+    "relearn": RelearnSettings,
 }
 
 

@@ -14,13 +14,12 @@ from streamer.live.config_camera import (
     CameraDefaults,
     ClipsConfig,
     EventsConfig,
-    Transport,
     ZoneConfig,
     ZoneKind,
 )
 from streamer.live.config_outputs import MetricsConfig, MqttConfig, RetentionConfig, WebhookConfig
 from streamer.live.config_types import FilePath, Length, OffAsNone, OneAsList, Secret
-from streamer.settings import Device, Precision, Settings
+from streamer.settings import Device, Precision, Settings, Transport
 
 __all__ = [
     "CameraConfig",
@@ -45,10 +44,10 @@ class LiveConfig(Settings):
         default=None,
         description="Folder in which each camera has its own folder NAME.avid; without it, the one you are in.",
     )
-    instance: str = Field(
-        default="avid-watch",
+    instance: str | None = Field(
+        default=None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
-        description="Name of this service where several report to one broker or one Prometheus.",
+        description="Name of this service where several report to one broker; without it, the name of this machine.",
     )
     device: Device = Field(default="auto", description="Where the networks run; auto takes a GPU where there is one.")
     precision: Precision = Field(

@@ -28,13 +28,12 @@ from streamer.live.config_types import (
 )
 from streamer.live.polygons import why_not_simple
 from streamer.live.schedule import Schedule
-from streamer.settings import Decision, Settings
+from streamer.settings import Decision, Settings, Transport
 from streamer.sources.naming import LONGEST_NAME, name_of, path_of, without_password
 
 if TYPE_CHECKING:
     from streamer.events import EventSettings
 
-Transport = Literal["tcp", "udp"]
 ZoneKind = Literal["watch", "ignore", "nothing_may_move"]
 
 RECORD_SECONDS = 600.0
@@ -285,7 +284,7 @@ class CameraConfig(CameraDefaults):
 def name_from(uri: str) -> str:
     """What a camera is called without a name: ``host_path`` of its address, never with user or password."""
     if "://" not in uri:
-        return name_of(path_of(uri)) if not uri.startswith("device:") else _cleaned(uri)
+        return _cleaned(uri if uri.startswith("device:") else name_of(path_of(uri)))
     parts = urlsplit(without_password(uri))
     return _cleaned(f"{parts.hostname or ''}_{parts.path.strip('/')}")
 

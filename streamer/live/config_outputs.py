@@ -77,6 +77,10 @@ class MqttConfig(Settings):
     ca_file: FilePath | None = Field(
         default=None, description="Certificate authority that signed the broker's certificate, if no public one did."
     )
+    certificate_file: FilePath | None = Field(
+        default=None, description="Certificate of this service, where the broker asks for one."
+    )
+    key_file: FilePath | None = Field(default=None, description="Key of that certificate, if it is a file of its own.")
     topic_prefix: str = Field(
         default="avid-watch",
         min_length=1,
@@ -90,6 +94,7 @@ class MqttConfig(Settings):
         pattern=r"^[^+#\s/][^+#\s]*$",
         description="Home Assistant's own discovery prefix.",
     )
+    snapshots: bool = Field(default=True, description="Publish the peak picture of the latest event.")
 
     @model_validator(mode="before")
     @classmethod
@@ -128,6 +133,10 @@ class MqttConfig(Settings):
     def _a_password_has_a_user(self) -> Self:
         if self.password is not None and self.user is None:
             raise ValueError("a password needs its user: write user: NAME beside it")
+        if not self.tls and (self.ca_file or self.certificate_file or self.key_file):
+            raise ValueError("certificates are of use with tls alone: write tls: yes beside them")
+        if self.key_file is not None and self.certificate_file is None:
+            raise ValueError("key_file needs its certificate_file beside it")
         return self
 
 

@@ -50,6 +50,17 @@ def watching(monkeypatch) -> Work:
 
 
 @pytest.fixture
+def live_watching(monkeypatch) -> Work:
+    """Stands in for the watch of live cameras; asked to stop at once."""
+
+    def stopped(request, console):
+        cameras = request.config.watched
+        return WatchOutcome(tuple(SourceOutcome(camera.address) for camera in cameras), interrupted=True)
+
+    return _stand_in(monkeypatch, "streamer.live.run", "watch_live", stopped)
+
+
+@pytest.fixture
 def fitting(monkeypatch) -> Work:
     outcome = FitOutcome(Path("gate.avid"), 900, 90.0, 1250, 41.3, 1.0, 12.0)
     return _stand_in(monkeypatch, "streamer.fit", "fit", outcome)

@@ -140,7 +140,7 @@ def test_missing_sources_beside_existing_ones_are_left_to_the_watch(call, watchi
     assert watching.request.sources == ("gate.mp4", "none.mp4")
 
 
-@pytest.mark.parametrize("source", ["device:0", "rtsp://camera/1"])
+@pytest.mark.parametrize("source", ["other://camera/1", "file:///gate.mp4"])
 def test_what_is_no_path_is_left_to_the_source(call, source):
     assert call(source).code == 0
 
@@ -272,8 +272,8 @@ def test_neither_help_nor_a_refusal_loads_the_networks_or_the_codecs():
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("avid-watch ", {"watch", "fit", "tune", "evaluate", "info"}),
-        ("avid-watch --lea", {"--learn", "--learn-budget"}),
+        ("avid-watch ", {"watch", "fit", "tune", "evaluate", "info", "check", "relearn"}),
+        ("avid-watch --lea", {"--learn", "--learn-budget", "--learn-hours"}),
         ("avid-watch gate.mp4 --decision ", {"joint", "paper"}),
         ("avid-watch fit a.mp4 --pre", {"--preset", "--precision"}),
     ],

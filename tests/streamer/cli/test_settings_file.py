@@ -70,7 +70,7 @@ def test_an_empty_file_sets_nothing(settings_of):
             "device: cpu\nfalse-alarm-per-day: 1\n",
             r"line 2: unknown setting 'false-alarm-per-day': .*'false-alarms-per-day'",
         ),
-        ("colour: red\n", r"line 1: unknown setting 'colour': known are batch-size, "),
+        ("colour: red\n", r"line 1: unknown setting 'colour': known are apprise, batch-size, "),
         ("\n\ndevice: gpu\n", r"line 3: device: 'gpu' must be one of auto, cpu, cuda"),
         ("learn: soon\n", r"line 1: learn: 'soon' is no length of time"),
         ("steps: 100\n", r"line 1: 'steps' is a setting of 'avid-watch fit' alone"),

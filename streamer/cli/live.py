@@ -1,0 +1,184 @@
+"""From the command line to live cameras: which sources are live, and what a run of them is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from preprocess.errors import InputError, UsageError
+from streamer.settings import LIVE, ConsoleSettings, WatchSettings, look_of, option_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from streamer.live.config import LiveConfig
+
+FOR_RECORDINGS = ("learn_budget", "force", "video", "show")
+"""Settings that mean nothing for a live camera."""
+BESIDE_A_FILE = (*ConsoleSettings.model_fields, "fail_on_alarm")
+"""Settings that may stand beside a cameras file, which holds all others."""
+
+_CAMERA = {
+    "model": "model",
+    "learn": "learn",
+    "normal": "normal",
+    "false_alarms_per_day": "false_alarms_per_day",
+    "decision": "decision",
+    "frame_rate": "frame_rate",
+    "realtime": "realtime",
+    "transport": "transport",
+    "max_reconnects": "max_reconnects",
+    "learn_hours": "learn_hours",
+    "record": "record",
+}
+_SHARED = {
+    "output": "output",
+    "device": "device",
+    "precision": "precision",
+    "batch_size": "batch_size",
+    "seed": "seed",
+    "mqtt": "mqtt",
+    "webhook": "webhooks",
+    "apprise": "apprise",
+    "metrics": "metrics",
+}
+_FOLDER = ".avid"
+_DAY_SECONDS = 86400.0
+
+
+def are_live(sources: Sequence[str], settings: WatchSettings) -> bool:
+    """Whether these sources are watched live: network addresses, camera devices, or recordings with ``--realtime``.
+
+    Raises:
+        UsageError: some are and some are not, or an option is for the other kind; one line says which.
+    """
+    live = [_is_live(source) for source in sources]
+    if any(live) and not all(live) and not settings.realtime:
+        camera, recording = _shown(sources[live.index(True)]), _shown(sources[live.index(False)])
+        raise UsageError(
+            f"{camera} is live and {recording} is a recording: watch them by two commands, "
+            "or play the recording with --realtime"
+        )
+    given = settings.model_fields_set
+    if settings.realtime or any(live):
+        for field in FOR_RECORDINGS:
+            if field in given:
+                raise UsageError(f"{_option(field)} is for recordings, not for live cameras: leave it out")
+        return True
+    for field, info in WatchSettings.model_fields.items():
+        if field in given and look_of(info).group == LIVE and getattr(settings, field) != info.default:
+            raise UsageError(
+                f"{_option(field)} is for live cameras: leave it out, or play the recording with --realtime"
+            )
+    return False
+
+
+def config_of(sources: Sequence[str], settings: WatchSettings) -> LiveConfig:
+    """What a live run of these sources is told.
+
+    Raises:
+        UsageError: a value cannot be; names its option.
+    """
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from streamer.cli.wording import explain  # noqa: PLC0415
+    from streamer.live.config import LiveConfig  # noqa: PLC0415
+
+    given = settings.model_fields_set
+    camera = {key: getattr(settings, field) for field, key in _CAMERA.items() if field in given}
+    shared = {key: getattr(settings, field) for field, key in _SHARED.items() if field in given}
+    named = {"name": settings.name} if settings.name is not None else {}
+    document = {
+        **shared,
+        "retention": {"age": settings.keep * _DAY_SECONDS, "bytes": settings.keep_bytes},
+        "cameras": [{"uri": source, **named, **camera} for source in sources],
+    }
+    try:
+        return LiveConfig.model_validate(document)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        option = _option_at(problem["loc"])
+        secret = problem["loc"][:1] in {("mqtt",), ("webhooks",), ("apprise",)} and problem["type"] != "value_error"
+        what = "this is no address that can be used; see docs/cameras.md" if secret else explain(problem)
+        raise UsageError(f"{option}: {what}" if option else what) from None  # the cause would show passwords
+
+
+def cameras_file(path: object) -> Path | None:
+    """The path, where it is a file with ``cameras:`` at its top; None for other settings files and for none."""
+    if path is None or not Path(str(path)).is_file():
+        return None
+    from streamer.live.yaml_tree import is_cameras_file  # noqa: PLC0415
+
+    return Path(str(path)) if is_cameras_file(Path(str(path))) else None
+
+
+def camera_folder(name: str, output: Path | None) -> Path:
+    """The folder of a live camera.
+
+    Args:
+        name: of the camera; the folder's own name will do.
+        output: where it lies; None: here.
+
+    Raises:
+        InputError: there is none.
+    """
+    from streamer.cli.wording import nearest  # noqa: PLC0415
+
+    directory = (output or Path()).expanduser()
+    folder = directory / (name if name.endswith(_FOLDER) else f"{name}{_FOLDER}")
+    if folder.is_dir():
+        return folder
+    known = sorted(path.name.removesuffix(_FOLDER) for path in directory.glob(f"*{_FOLDER}") if path.is_dir())
+    match = nearest(name, known)
+    hint = f"did you mean {match!r}?" if match else "say with -o where the cameras' folders lie"
+    raise InputError(f"{folder}: no folder of a camera; {hint}")
+
+
+def refuse_beside_a_file(values: Mapping[str, object], sources: Iterable[str], path: object) -> None:
+    """Refuse what a cameras file says itself: the sources and nearly all options.
+
+    Args:
+        values: of the command line, by field; None where it gave nothing.
+        sources: of the command line.
+        path: of the cameras file.
+
+    Raises:
+        UsageError: one was given.
+    """
+    for source in sources:
+        raise UsageError(f"{path} names the cameras to watch: leave out {_shown(source)}, or add it to that file")
+    for field, value in values.items():
+        if value is not None and field not in {"config", *BESIDE_A_FILE}:
+            raise UsageError(f"{_option(field)} is set in {path} where that names the cameras: leave it out here")
+
+
+def _option_at(place: tuple[str | int, ...]) -> str:
+    """The option that a value of the configuration came from; nothing where no single one is to blame."""
+    keys = [str(part) for part in place if isinstance(part, str)]
+    if not keys:
+        return ""
+    if keys[0] == "retention":
+        return "--keep-bytes" if keys[-1] == "bytes" else "--keep"
+    names = _CAMERA if keys[0] == "cameras" else _SHARED
+    key = keys[1] if keys[0] == "cameras" and len(keys) > 1 else keys[0]
+    if key == "name":
+        return "--name"
+    return next((_option(field) for field, name in names.items() if name == key), "")
+
+
+def _option(field: str) -> str:
+    return f"--{option_name(field, WatchSettings.model_fields[field])}"
+
+
+def _is_live(source: str) -> bool:
+    if "://" not in source and not source.startswith(("device:", "/dev/")):
+        return False
+    from streamer.sources.live import is_live  # noqa: PLC0415 - it brings the decoders with it
+
+    return is_live(source)
+
+
+def _shown(source: str) -> str:
+    from streamer.sources.naming import without_password  # noqa: PLC0415 - as above
+
+    return without_password(source)
