@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import re
+import zlib
 from pathlib import Path, PurePath
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
+_SLASHED_CREDENTIALS = re.compile(r"(?<=://)[^/@\s:]*:(?!\d{1,5}(?:[/?#\s]|$))[^@\s]*@")
+_SECRETS = (
+    "password|passwd|passphrase|passcode|pass|pwd|psw|pw|token|access_token|auth_token|auth|authorization|key|api_?key"
+    "|secret|signature|sig|session|sessionid|sid|credential|credentials"
+)
+_ASKED = re.compile(rf"(?i)(?P<key>[?&;](?:[\w.-]*[_.-])?(?:{_SECRETS})=)[^&;#\s'\"]*")
+# Some cameras take them inside the path: "/user=admin_password=..._channel=1".
+_IN_PATH = re.compile(rf"(?i)(?P<key>[/_](?:{_SECRETS})=)(?:(?!_\w+=)[^&;#?/\s'\"])*")
+_USER_KEYS = re.compile(rf"(?i)(?:[\w.-]*[_.-])?(?:user|usr|username|login|account|{_SECRETS})")
+_PARTS = re.compile(r"[/?&;]|_(?=[A-Za-z]+=)")
 _UNSAFE = re.compile(r"[^\w.+=@-]+")
 LONGEST_NAME = 80
 
@@ -20,8 +31,26 @@ def scheme_of(uri: str) -> str | None:
 
 
 def without_password(uri: str) -> str:
-    """The address with ``user:password@`` taken out, for messages, logs and outputs."""
-    return _CREDENTIALS.sub("", uri)
+    """The address with ``user:password@`` taken out, for messages, logs and outputs; any text around it stays.
+
+    The values of ``?password=...``, ``&token=...`` and their like become ``***``. A password with ``/`` or ``@`` in it,
+    which no server would accept, is taken out too.
+    """
+    plain = _SLASHED_CREDENTIALS.sub("", _CREDENTIALS.sub("", uri))
+    return _IN_PATH.sub(r"\g<key>***", _ASKED.sub(r"\g<key>***", plain))
+
+
+def host_path(uri: str) -> str:
+    """Name of a network source: host, port, path and what it is asked for, such as ``gate.local_554_stream``.
+
+    The query stays, as the channels of a recorder often differ by nothing else; users and secrets in it do not.
+    """
+    address = without_password(uri).partition("://")[2].partition("#")[0]
+    parts = [part for part in _PARTS.split(address) if not _USER_KEYS.fullmatch(part.partition("=")[0])]
+    cleaned = _UNSAFE.sub("_", unquote("_".join(parts))).strip("._")
+    if len(cleaned) > LONGEST_NAME:  # what tells it from others may stand at the end
+        cleaned = f"{cleaned[: LONGEST_NAME - 9]}-{zlib.crc32(cleaned.encode()):08x}"
+    return cleaned or "source"
 
 
 def path_of(uri: str) -> Path:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from preprocess.errors import UsageError
 from streamer.sources.device import Camera, device_path
-from streamer.sources.naming import name_of, path_of, scheme_of, without_password
+from streamer.sources.naming import host_path, name_of, path_of, scheme_of, without_password
 from streamer.sources.pictures import PictureFolder
 from streamer.sources.recording import Recording
+from streamer.sources.stream_options import LIVE_SCHEMES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,8 @@ def open_source(uri: str | Path, *, name: str | None = None, frame_rate: Fractio
         return Camera(device, uri=shown, name=name, frame_rate=rate)
     scheme = scheme_of(text)
     if scheme not in {None, "file"}:
-        raise UsageError(f"{shown}: {scheme}:// inputs are not supported; give {SUPPORTED}")
+        kind = "cameras are watched live and" if scheme in LIVE_SCHEMES else "inputs are"
+        raise UsageError(f"{shown}: {scheme}:// {kind} not supported here; give {SUPPORTED}")
     path = path_of(text)
     if path.is_dir():
         return PictureFolder(path, uri=shown, name=name, frame_rate=rate)
@@ -59,7 +60,7 @@ def source_name(uri: str | Path) -> str:
     if device is not None:
         return name_of(device)
     if scheme_of(text) not in {None, "file"}:
-        return name_of(PurePath(without_password(text)))
+        return host_path(text)
     path = path_of(text)
     return name_of(path.resolve(), is_folder=True) if path.is_dir() else name_of(path)
 
