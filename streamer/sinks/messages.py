@@ -62,7 +62,7 @@ def utc_text(at: datetime) -> str:
     """
     if at.tzinfo is None:
         raise ValueError(f"{at.isoformat()} has no time zone")
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def storable(text: str) -> str:
