@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 from detectors.scorer import Scorer
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from detectors.base import Verdict
+    from detectors.scorer import Evidence
     from preprocess.pictures import Window
 
 
-def score_together(parts: Sequence[tuple[Scorer, Sequence[Window]]]) -> list[list[Verdict]]:
+def score_together(
+    parts: Sequence[tuple[Scorer, Sequence[Window]]], *, hear: Callable[[int, Evidence], None] | None = None
+) -> list[list[Verdict]]:
     """Judge windows of many cameras, with the networks run once for all cameras of one :attr:`Scorer.group`.
 
     Places, calibration and smoothing stay each camera's own: the verdicts are those of ``scorer.verdicts(windows)``
@@ -21,6 +24,7 @@ def score_together(parts: Sequence[tuple[Scorer, Sequence[Window]]]) -> list[lis
 
     Args:
         parts: a scorer per camera with its next windows, in the order of their frames; any number, also none.
+        hear: told the number of a part and the evidence of its next windows, once or several times per part.
 
     Returns:
         For every part one verdict per window, in order.
@@ -32,5 +36,7 @@ def score_together(parts: Sequence[tuple[Scorer, Sequence[Window]]]) -> list[lis
     for numbers in groups.values():
         for place, evidence in Scorer.joint_evidence([parts[number] for number in numbers]):
             scorer, _ = parts[numbers[place]]
+            if hear is not None:
+                hear(numbers[place], evidence)
             verdicts[numbers[place]] += scorer.judged(evidence)
     return verdicts

@@ -37,11 +37,13 @@ class Evidence:
             what thresholds are for.
         inpainter: I's share of it before joining.
         detector: D's share of it before joining.
+        scores: what the networks said; what a live camera goes on learning from.
     """
 
     statistic: NDArray[np.float32]
     inpainter: NDArray[np.float32]
     detector: NDArray[np.float32]
+    scores: Scores
 
 
 @dataclass(slots=True)
@@ -86,7 +88,7 @@ class EvidenceStream:
             self._feet = self._feet or FeetStream(self.ground.statistic)
             kept = self._feet.push(scores.motion.cpu().numpy(), times, segments)
             statistic = np.maximum(statistic, kept)
-        return Evidence(statistic, inpainter, detector)
+        return Evidence(statistic, inpainter, detector, scores)
 
 
 class Scorer:
