@@ -16,13 +16,16 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from streamer.camera_queue import DropReason
 from streamer.live.notices import CameraState
 from streamer.liveness import LivenessBoard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from streamer.camera_queue import BatcherCounts
     from streamer.frames import SourceCounts
+    from streamer.sinks.outbox_worker import SinkCounts
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """Of what :meth:`Metrics.render` returns."""
@@ -32,12 +35,13 @@ GLASS_TO_ALARM_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
-class DropReason(Enum):
+class Unscored(Enum):
     """Why a frame of a camera was not scored."""
 
     BEHIND = "behind"  # the source threw it away because its reader did not keep up
-    QUEUE_FULL = "queue_full"  # the batcher had no room: a newer one of the same camera took its place
-    LATE = "late"  # too old by the time the networks were free
+    QUEUE_FULL = DropReason.QUEUE_FULL.value  # newer ones of its camera came before the batcher handed it out
+    TOO_OLD = DropReason.TOO_OLD.value  # it waited for the networks longer than a live picture may
+    REMOVED = DropReason.REMOVED.value  # its camera was taken away, or given another model
     GAP = "gap"  # too soon after a gap, a reconnection or a change of size: no window can be made of it
     CORRUPT = "corrupt"  # the picture was damaged
     UNUSABLE = "unusable"  # black, covered or frozen
@@ -67,7 +71,7 @@ class _CameraSeries:
 
     frames: Counter
     scored: Counter
-    dropped: dict[DropReason, Counter]
+    dropped: dict[Unscored, Counter]
     decode_errors: Counter
     corrupt: Counter
     reconnects: Counter
@@ -137,7 +141,7 @@ class Metrics:
         self._stages = {stage: self._stage.labels(stage.value) for stage in Stage}
         self._sink_queued = make(Gauge, "sink_messages_queued", "Messages that wait for the sink.", "sink")
         self._sink_delivered = make(Counter, "sink_messages_delivered", "Messages the receiver has taken.", "sink")
-        self._sink_failed = make(Counter, "sink_attempts_failed", "Attempts that failed; most are repeated.", "sink")
+        self._sink_failed = make(Counter, "sink_messages_failed", "Messages the receiver refused for good.", "sink")
         self._sink_lost = make(Counter, "sink_messages_lost", "Messages that were given up.", "sink")
         make(Gauge, "threads", "Threads of the program, those of its libraries too.").set_function(_threads)
         ProcessCollector(registry=self._registry)
@@ -155,7 +159,7 @@ class Metrics:
             self._cameras[camera] = _CameraSeries(
                 frames=self._frames.labels(label),
                 scored=self._scored.labels(label),
-                dropped={reason: self._dropped.labels(label, reason.value) for reason in DropReason},
+                dropped={reason: self._dropped.labels(label, reason.value) for reason in Unscored},
                 decode_errors=self._decode_errors.labels(label),
                 corrupt=self._corrupt.labels(label),
                 reconnects=self._reconnects.labels(label),
@@ -183,7 +187,7 @@ class Metrics:
                 self._latency,
             ):
                 family.remove(_label(camera))
-            for reason in DropReason:
+            for reason in Unscored:
                 self._dropped.remove(_label(camera), reason.value)
             for state in CameraState:
                 self._state.remove(_label(camera), state.value)
@@ -207,7 +211,7 @@ class Metrics:
         if series is not None:
             series.scored.inc(frames)
 
-    def dropped(self, camera: str, reason: DropReason, frames: int = 1) -> None:
+    def dropped(self, camera: str, reason: Unscored, frames: int = 1) -> None:
         """Pictures of a camera were not judged."""
         series = self._cameras.get(camera)
         if series is not None:
@@ -227,10 +231,19 @@ class Metrics:
         for name, counter, total in (
             ("decode_errors", series.decode_errors, counts.decode_errors),
             ("corrupt", series.corrupt, counts.corrupt),
-            ("behind", series.dropped[DropReason.BEHIND], counts.dropped),
+            ("behind", series.dropped[Unscored.BEHIND], counts.dropped),
             ("reconnects", series.reconnects, reconnects),
         ):
             _raise_to(series.seen, name, counter, total)
+
+    def batcher(self, camera: str, counts: BatcherCounts) -> None:
+        """Take over what the batcher has counted for a camera by now: what waits, and what it dropped."""
+        series = self._cameras.get(camera)
+        if series is None:
+            return
+        series.waiting.set(counts.waiting)
+        for reason, total in counts.dropped.items():
+            _raise_to(series.seen, f"batcher {reason.value}", series.dropped[Unscored(reason.value)], total)
 
     def state(self, camera: str, state: CameraState) -> None:
         """A camera is in this state now."""
@@ -239,12 +252,6 @@ class Metrics:
         if series is not None:
             for other, gauge in series.states.items():
                 gauge.set(1.0 if other is state else 0.0)
-
-    def waiting(self, camera: str, windows: int) -> None:
-        """So many windows of a camera wait for a batch."""
-        series = self._cameras.get(camera)
-        if series is not None:
-            series.waiting.set(windows)
 
     def glass_to_alarm(self, camera: str, seconds: float) -> None:
         """An alarm went out so many seconds after its picture was taken."""
@@ -288,23 +295,15 @@ class Metrics:
                 for family in (self._sink_queued, self._sink_delivered, self._sink_failed, self._sink_lost):
                     family.remove(sink)
 
-    def sink(self, sink: str, *, queued: int, delivered: int, failed: int, lost: int) -> None:
-        """Take over what a sink has counted by now.
-
-        Args:
-            sink: its name.
-            queued: messages that wait.
-            delivered: messages taken since the sink was made; where lower than before, it is a new one.
-            failed: attempts, in the same way.
-            lost: messages given up, in the same way.
-        """
+    def sink(self, sink: str, counts: SinkCounts) -> None:
+        """Take over what a sink has counted by now; where a count is lower than before, it is a new sink."""
         series = self._sinks.get(sink)
         if series is None:
             return
-        series.queued.set(queued)
-        _raise_to(series.seen, "delivered", series.delivered, delivered)
-        _raise_to(series.seen, "failed", series.failed, failed)
-        _raise_to(series.seen, "lost", series.lost, lost)
+        series.queued.set(counts.queued)
+        _raise_to(series.seen, "delivered", series.delivered, counts.delivered)
+        _raise_to(series.seen, "failed", series.failed, counts.failed)
+        _raise_to(series.seen, "lost", series.lost, counts.lost)
 
     def render(self) -> bytes:
         """All series in Prometheus' text format; :data:`CONTENT_TYPE` is its type."""

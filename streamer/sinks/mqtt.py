@@ -20,7 +20,7 @@ from streamer.sinks.mqtt_board import Board
 from streamer.sinks.mqtt_discovery import Discovery
 from streamer.sinks.mqtt_link import Link, LinkError
 from streamer.sinks.mqtt_settings import MqttSettings
-from streamer.sinks.mqtt_topics import ONLINE, CameraTopic, Topics, discovery_id, topic_level
+from streamer.sinks.mqtt_topics import OFFLINE, ONLINE, CameraTopic, Topics, discovery_id, topic_level
 from streamer.sinks.outbox_worker import BackOff, DeliveryError
 
 if TYPE_CHECKING:
@@ -37,9 +37,6 @@ __all__ = ["BACK_OFF", "MqttSettings", "MqttSink"]
 BACK_OFF = BackOff(first=0.5, longest=2.0)
 """For the outbox worker of this sink. Trying costs nothing while the broker is away, since the sink connects at a pace
 of its own; and short waits bring the events out as soon as it is back."""
-
-LARGEST_PICTURE = 4 << 20
-"""Bytes; a larger snapshot is not published."""
 
 _IDLE = 0.5
 _WHILE_CLEARING = 0.1
@@ -90,6 +87,7 @@ class MqttSink:
         self._changed = threading.Condition()
         self._link: Link | None = None
         self._problem: str | None = None
+        self._denied = False  # somebody said that this program is not there
         self._close_by: float | None = None
         self._thread = threading.Thread(target=self._work, name="mqtt", daemon=True)
 
@@ -184,7 +182,7 @@ class MqttSink:
 
     def _connect(self) -> Link:
         link = Link(self._settings, self._client_id, self._topics.status, on_lost=self._wake, on_message=self._heard)
-        filters = [self._topics.every_availability]
+        filters = [self._topics.every_availability, self._topics.status]
         if self._discovery is not None:
             filters.append(self._discovery.birth)
         link.connect(tuple(filters))
@@ -202,7 +200,7 @@ class MqttSink:
             self._tell(None)
             while link.is_up and self._close_by is None:
                 with self._changed:
-                    if self._board.is_told and link.is_up and self._close_by is None:
+                    if self._board.is_told and not self._denied and link.is_up and self._close_by is None:
                         self._changed.wait(_WHILE_CLEARING if clearing else _IDLE)
                 clearing += self._flush(link)
                 clearing = self._cleared(link, clearing)
@@ -219,6 +217,9 @@ class MqttSink:
         """Say what changed; returns what is to be forgotten, with the tickets that tell when it is."""
         with self._changed:
             news = self._board.take()
+            denied, self._denied = self._denied, False
+        if denied:
+            link.publish(self._topics.status, ONLINE.encode(), qos=1, retain=True)
         clearing = []
         for item in news:
             payload = self._payload(item)
@@ -239,13 +240,12 @@ class MqttSink:
                 left.append((topic, ticket))
         return left
 
-    @staticmethod
-    def _payload(item: Outgoing) -> bytes | None:
+    def _payload(self, item: Outgoing) -> bytes | None:
         """The bytes to send; None for a picture that is gone or too large."""
         if not isinstance(item.payload, Path):
             return item.payload
         with suppress(OSError):
-            if item.payload.stat().st_size <= LARGEST_PICTURE:
+            if item.payload.stat().st_size <= self._settings.largest_snapshot:
                 return item.payload.read_bytes() or None
         return None
 
@@ -256,6 +256,9 @@ class MqttSink:
                 # A retained one is no news: all is said on every connection anyway.
                 if payload == ONLINE.encode() and not is_old:
                     self._board.say_all_again()
+            elif topic == self._topics.status:
+                # The last will of the connection before, from a broker that takes its time.
+                self._denied |= payload == OFFLINE.encode() and not is_old
             elif payload and is_old:
                 self._board.found(topic)
             self._changed.notify_all()

@@ -38,6 +38,7 @@ class MqttSettings:
         discovery: tell Home Assistant of the cameras.
         discovery_prefix: Home Assistant's own setting of that name.
         snapshots: publish the peak picture of the latest event.
+        largest_snapshot: bytes; larger pictures are not published. Some brokers cut the connection at large messages.
         keep_alive: seconds between two signs of life; a broker that is silent for one and a half of them is away.
         connect_timeout: seconds to connect and to be let in.
         answer_timeout: seconds within which the broker takes an event; then the connection is given up.
@@ -60,6 +61,7 @@ class MqttSettings:
     discovery: bool = True
     discovery_prefix: str = "homeassistant"
     snapshots: bool = True
+    largest_snapshot: int = 4 << 20
     keep_alive: int = 30
     connect_timeout: float = 10.0
     answer_timeout: float = 15.0

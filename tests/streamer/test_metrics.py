@@ -8,10 +8,12 @@ import pytest
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
+from streamer.camera_queue import BatcherCounts, DropReason
 from streamer.frames import SourceCounts
 from streamer.live.notices import CameraState
 from streamer.liveness import Overall
-from streamer.metrics import DropReason, Metrics, Queue, Stage
+from streamer.metrics import Metrics, Queue, Stage, Unscored
+from streamer.sinks.outbox_worker import SinkCounts
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
@@ -34,18 +36,16 @@ def test_every_count_of_a_camera_arrives(metrics) -> None:
     metrics.frame_in("gate", 1_700_000_000.5)
     metrics.frame_in("gate", 1_700_000_001.5)
     metrics.scored("gate", 2)
-    metrics.dropped("gate", DropReason.LATE)
-    metrics.dropped("gate", DropReason.GAP, 5)
-    metrics.waiting("gate", 3)
+    metrics.dropped("gate", Unscored.CORRUPT)
+    metrics.dropped("gate", Unscored.GAP, 5)
     metrics.glass_to_alarm("gate", 0.4)
     found = samples(metrics)
     assert found["camera_frames_total", "gate"] == 2
     assert found["camera_last_frame_timestamp_seconds", "gate"] == 1_700_000_001.5
     assert found["camera_frames_scored_total", "gate"] == 2
-    assert found["camera_frames_dropped_total", "gate", "late"] == 1
+    assert found["camera_frames_dropped_total", "gate", "corrupt"] == 1
     assert found["camera_frames_dropped_total", "gate", "gap"] == 5
     assert found["camera_frames_dropped_total", "gate", "behind"] == 0
-    assert found["camera_windows_waiting", "gate"] == 3
     assert found["glass_to_alarm_seconds_count", "gate"] == 1
     assert found["glass_to_alarm_seconds_bucket", "gate", "0.3"] == 0
     assert found["glass_to_alarm_seconds_bucket", "gate", "0.5"] == 1
@@ -69,6 +69,20 @@ def test_what_a_source_counts_is_taken_over_also_from_a_new_source(metrics) -> N
     assert found["camera_reconnects_total", "gate"] == 2
 
 
+def test_what_the_batcher_counts_is_taken_over(metrics) -> None:
+    for dropped in (1, 4):
+        drops = {DropReason.QUEUE_FULL: dropped, DropReason.TOO_OLD: 2, DropReason.REMOVED: 0}
+        metrics.batcher("gate", BatcherCounts(put=20, taken=10, waiting=3, dropped=drops))
+    found = samples(metrics)
+    assert found["camera_windows_waiting", "gate"] == 3
+    assert found["camera_frames_dropped_total", "gate", "queue_full"] == 4
+    assert found["camera_frames_dropped_total", "gate", "too_old"] == 2
+
+
+def test_every_reason_of_the_batcher_has_its_series(metrics) -> None:
+    assert {reason.value for reason in DropReason} <= {reason.value for reason in Unscored}
+
+
 def test_stages_batches_and_queues_arrive(metrics) -> None:
     for stage in Stage:
         metrics.stage(stage, 0.03)
@@ -87,13 +101,13 @@ def test_stages_batches_and_queues_arrive(metrics) -> None:
 
 def test_sinks_are_counted_by_name(metrics) -> None:
     metrics.add_sink("mqtt")
-    metrics.sink("mqtt", queued=4, delivered=10, failed=2, lost=1)
-    metrics.sink("mqtt", queued=0, delivered=14, failed=2, lost=1)
-    metrics.sink("stranger", queued=1, delivered=1, failed=1, lost=1)
+    metrics.sink("mqtt", SinkCounts(queued=4, delivered=10, failed=2, lost=1))
+    metrics.sink("mqtt", SinkCounts(queued=0, delivered=14, failed=2, lost=1))
+    metrics.sink("stranger", SinkCounts(queued=1, delivered=1, failed=1, lost=1))
     found = samples(metrics)
     assert found["sink_messages_queued", "mqtt"] == 0
     assert found["sink_messages_delivered_total", "mqtt"] == 14
-    assert found["sink_attempts_failed_total", "mqtt"] == 2
+    assert found["sink_messages_failed_total", "mqtt"] == 2
     assert found["sink_messages_lost_total", "mqtt"] == 1
     metrics.remove_sink("mqtt")
     metrics.remove_sink("mqtt")
@@ -117,10 +131,10 @@ def test_strangers_get_no_series(metrics) -> None:
     before = set(samples(metrics))
     metrics.frame_in("stranger", 1.0)
     metrics.scored("stranger")
-    metrics.dropped("stranger", DropReason.LATE)
+    metrics.dropped("stranger", Unscored.CORRUPT)
     metrics.source("stranger", SourceCounts(corrupt=1), 1)
     metrics.state("stranger", CameraState.WATCHING)
-    metrics.waiting("stranger", 1)
+    metrics.batcher("stranger", BatcherCounts(1, 0, 1, {}))
     metrics.glass_to_alarm("stranger", 1.0)
     metrics.remove_camera("stranger")
     assert set(samples(metrics)) == before
@@ -148,7 +162,7 @@ def test_forty_cameras_make_a_bounded_number_of_series(metrics) -> None:
         metrics.add_camera(f"camera {number}")
     per_camera = (len(samples(metrics)) - one) / 39
     # 8 plain ones, one per state and per reason, and the histogram's buckets, count and sum.
-    assert per_camera == 7 + len(CameraState) + len(DropReason) + 14 + 2
+    assert per_camera == 7 + len(CameraState) + len(Unscored) + 14 + 2
 
 
 @pytest.mark.parametrize("name", ["Hof Süd", 'quote " and \\ and \n', "\udcff"])
@@ -190,7 +204,7 @@ def test_cameras_come_and_go_while_others_count_and_read(metrics) -> None:
             while not over.is_set():
                 metrics.frame_in("yard", 1.0)
                 metrics.state("yard", CameraState.WATCHING)
-                metrics.dropped("yard", DropReason.LATE)
+                metrics.dropped("yard", Unscored.CORRUPT)
         except Exception as error:  # noqa: BLE001 - whatever it is
             failures.append(error)
 

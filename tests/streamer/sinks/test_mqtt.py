@@ -20,7 +20,7 @@ from streamer.sinks.event_store import EventStore
 from streamer.sinks.messages import StoredMessage, event_message
 from streamer.sinks.mqtt import BACK_OFF, MqttSettings, MqttSink
 from streamer.sinks.outbox_worker import DeliveryError, OutboxWorker
-from tests.mosquitto import PASSWORD, USER, Listener, Mosquitto, free_port, program, retained
+from tests.mosquitto import PASSWORD, REQUIRE, USER, Listener, Mosquitto, free_port, program, retained
 from tests.streamer.sinks.notices_for_tests import AT, event, score, state, told
 
 BASE = "avid-watch/house"
@@ -100,6 +100,15 @@ def test_an_event_is_published_once_and_not_kept(broker, start) -> None:
     assert documents[0]["event"]["id"] == "gate-1000"
     assert f"{GATE}/events" not in retained(broker.port)
     listener.close()
+
+
+def test_a_missing_broker_fails_the_tests_where_it_is_required(monkeypatch) -> None:
+    monkeypatch.setenv(REQUIRE, "1")
+    with pytest.raises(pytest.fail.Exception, match="not installed"):
+        program("no-such-broker")
+    monkeypatch.delenv(REQUIRE)
+    with pytest.raises(pytest.skip.Exception, match="not installed"):
+        program("no-such-broker")
 
 
 def test_messages_about_states_are_passed_over(broker, start) -> None:
@@ -270,6 +279,30 @@ def test_home_assistant_is_told_again_when_it_comes_back(broker, start) -> None:
     listener.wait(lambda _: len(listener.all(config)) == 2)
     assert len(set(listener.all(config))) == 1
     listener.close()
+
+
+def test_a_will_that_comes_late_does_not_stand(broker, start) -> None:
+    sink = start(broker.port)
+    until(lambda: sink.is_connected)
+    listener = Listener(broker.port, (f"{BASE}/status",))
+    listener.client.publish(f"{BASE}/status", b"offline", qos=1, retain=True)
+    listener.wait(lambda _: listener.all(f"{BASE}/status")[-2:] == [b"offline", b"online"])
+    sink.close(2.0)
+    listener.wait_for(f"{BASE}/status", b"offline")
+    listener.close()
+
+
+def test_a_picture_that_is_too_large_or_gone_is_left_out(broker, start, tmp_path) -> None:
+    (tmp_path / "large.jpg").write_bytes(bytes(2000))
+    (tmp_path / "small.jpg").write_bytes(b"small")
+    sink = start(broker.port, ("gate", "yard", "cellar"), largest_snapshot=1000)
+    sink.give(told("end", camera="gate", folder=tmp_path, snapshot="large.jpg"))
+    sink.give(told("end", camera="yard", folder=tmp_path, snapshot="gone.jpg"))
+    sink.give(told("end", camera="cellar", folder=tmp_path, snapshot="small.jpg"))
+    until(lambda: f"{BASE}/cameras/cellar/snapshot" in retained(broker.port))
+    assert [topic for topic in retained(broker.port) if topic.endswith("/snapshot")] == [
+        f"{BASE}/cameras/cellar/snapshot"
+    ]
 
 
 def test_scores_are_lost_without_harm_while_the_broker_is_away(broker, start) -> None:
