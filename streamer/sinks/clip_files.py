@@ -127,8 +127,6 @@ class ClipFiles:
             self._file = PacketFile(path, stream)
         except BaseException:
             self._folder.files.discard(path)
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
             raise
         self._stream = stream
         self.parts += 1
@@ -146,11 +144,9 @@ class ClipFiles:
             self._refused = stream
 
     def _release(self, file: PacketFile) -> None:
-        """The file is done; one without a picture is no part of the clip."""
+        """The file is done; one without a picture is gone, and no part of the clip."""
         self._folder.files.discard(file.path)
-        if not file.packets:
-            with suppress(OSError):
-                file.path.unlink(missing_ok=True)
+        if not file.path.exists():
             self.parts -= 1
             if self.parts == 0:
                 self.first = None

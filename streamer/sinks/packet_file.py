@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from contextlib import suppress
 from datetime import UTC
 from fractions import Fraction
@@ -14,6 +15,8 @@ from streamer.sinks.elementary import Elementary
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
+
+    from typing_extensions import Buffer
 
     from streamer.live.camera_source import EncodedPacket, EncodedStream
 
@@ -45,6 +48,23 @@ def ending_for(stream: EncodedStream) -> str:
     return ".mp4" if stream.codec in IN_MP4 else ".mkv"
 
 
+class _WholeWrites(io.FileIO):
+    """A new file that takes all that it is given, or raises.
+
+    Opened here and not by FFmpeg, which (8.1, through PyAV 18.1) never closes one whose header found no room.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "xb")
+
+    def write(self, content: Buffer, /) -> int:
+        view = memoryview(content)
+        written = 0
+        while written < len(view):
+            written += super().write(view[written:]) or 0
+        return written
+
+
 class PacketFile:
     """Writes the packets of one stream, from a key frame on, with their times moved to begin at 0 s.
 
@@ -55,6 +75,7 @@ class PacketFile:
         path: the file.
         packets: written so far.
         seconds: length so far.
+        bytes: written when it was closed.
     """
 
     def __init__(self, path: Path, stream: EncodedStream) -> None:
@@ -73,21 +94,26 @@ class PacketFile:
         self.path = path
         self.packets = 0
         self.seconds = 0.0
+        self.bytes = 0
         self._stream = stream
         self._elementary = Elementary(stream)
         self._base = _FINE if stream.codec in _BY_ARRIVAL else stream.time_base
         matroska = ending_for(stream) == ".mkv"
-        path.open("wb").close()  # PyAV makes the file with the first packet only: too late to refuse
-        # An absolute path: FFmpeg would take a name such as "gate:1.mp4" for an address.
-        self._container: av.container.OutputContainer | None = av.open(
-            str(path.absolute()),
-            "w",
-            format="matroska" if matroska else "mp4",
-            container_options=_MATROSKA_OPTIONS if matroska else _MP4_OPTIONS,
-        )
-        self._out = self._container.add_mux_stream(
-            stream.codec, width=stream.width, height=stream.height, time_base=self._base
-        )
+        self._file = _WholeWrites(path)
+        try:
+            self._container: av.container.OutputContainer | None = av.open(
+                self._file,
+                "w",
+                format="matroska" if matroska else "mp4",
+                container_options=_MATROSKA_OPTIONS if matroska else _MP4_OPTIONS,
+            )
+            self._out = self._container.add_mux_stream(
+                stream.codec, width=stream.width, height=stream.height, time_base=self._base
+            )
+        except BaseException:
+            self._file.close()
+            path.unlink(missing_ok=True)
+            raise
         self._offset = 0
         self._decoded_at: int | None = None
         self._arrived: datetime | None = None
@@ -133,7 +159,10 @@ class PacketFile:
         try:
             container.close()
         finally:
-            if not self.packets:
+            with suppress(OSError):
+                self.bytes = self._file.seek(0, io.SEEK_END)
+            self._file.close()
+            if not self.packets or not self.bytes:
                 with suppress(OSError):
                     self.path.unlink(missing_ok=True)
 

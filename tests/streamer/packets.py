@@ -39,9 +39,11 @@ def grey(index):
     return 30 + 8 * (index % 24)
 
 
-def send(frames, *, codec="h264", container="mpegts", gop=10, bframes=0, start=START, epoch=0, first=0, size=None):
-    """Encode, mux and demux again: packets as FFmpeg hands them on from ``container``, at ten pictures a second."""
+def send(frames, *, codec="h264", container=None, gop=10, bframes=0, start=START, epoch=0, first=0, size=None):
+    """Encode, mux and demux again: packets as FFmpeg hands them on from ``container``, at ten pictures a second, each
+    of another grey (see :func:`grey`)."""
     width, height = size or (WIDTH, HEIGHT)
+    container = container or ("avi" if codec == "mjpeg" else "mpegts")
     file = io.BytesIO()
     with av.open(file, "w", format=container) as out:
         options = {"g": str(gop), "bf": str(bframes), **_SPEED.get(codec, {})}
