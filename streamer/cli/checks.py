@@ -84,7 +84,8 @@ def refuse_unused_name(name: str | None, sources: Sequence[str]) -> None:
 
 
 def _is_missing(source: str) -> bool:
-    # Addresses (rtsp://…) and devices (device:0), which may be plugged in later, are not paths; the source itself knows what to make of them.
+    # Addresses (rtsp://…) and devices (device:0), which may be plugged in later, are not paths; the source itself knows
+    # what to make of them.
     if "://" in source or source.startswith(("device:", "/dev/video", "/dev/v4l/")):
         return False
     return not Path(source).expanduser().exists()

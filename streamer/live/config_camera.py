@@ -247,9 +247,7 @@ class CameraConfig(CameraDefaults):
     @model_validator(mode="after")
     def _a_plain_name(self) -> Self:
         if _NAME.fullmatch(self.name) is None:
-            raise ValueError(
-                f"name {self.name!r} must be plain: letters, digits and . _ - = @, a letter or digit first"
-            )
+            raise ValueError(f"the name {self.name!r} must be made of letters, digits and . _ = @ -, a letter first")
         return self
 
     @model_validator(mode="after")

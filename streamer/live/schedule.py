@@ -99,7 +99,9 @@ class Schedule:
         return any(start <= moment < end for start, end in self._around(moment, _DAYS_BEFORE))
 
     def next_change(self, at: datetime) -> datetime | None:
-        """The first moment after ``at`` at which alarms become armed or stop being so, in the schedule's time zone.
+        """The first moment after ``at`` at which alarms become armed or stop being so, in UTC.
+
+        (Moments of a zone whose clocks change are treacherous to subtract: Python goes by the wall clock there.)
 
         Args:
             at: with a time zone, any.
@@ -114,7 +116,7 @@ class Schedule:
         merged = _merged(self._around(moment, _DAYS_AHEAD))
         limit = moment + timedelta(days=_DAYS_AHEAD - 1)
         changes = [change for interval in merged for change in interval if moment < change < limit]
-        return min(changes).astimezone(self.time_zone) if changes else None
+        return min(changes) if changes else None
 
     def _around(self, moment: datetime, days_ahead: int) -> list[Interval]:
         today = moment.astimezone(self.time_zone).date()
