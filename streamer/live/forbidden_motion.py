@@ -7,6 +7,7 @@ half of the samples do), so a noisy night does not alarm and a burglar who stays
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -109,6 +110,12 @@ class ForbiddenMotion:
     def is_needed(self) -> bool:
         """Whether there is any such zone."""
         return bool(self._zones)
+
+    def at(self, threshold: float) -> ForbiddenMotion:
+        """The same zones, with what is known of their stillness, at another level of alarms."""
+        other = copy.copy(self)
+        other._threshold = threshold  # noqa: SLF001 - of this class
+        return other
 
     def push(self, motion: NDArray[np.float32], pts: Fraction, *, learn: bool = True) -> Verdict | None:
         """Take the motion of the next window.
