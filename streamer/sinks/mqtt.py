@@ -41,7 +41,8 @@ of its own; and short waits bring the events out as soon as it is back."""
 _IDLE = 0.5
 _WHILE_CLEARING = 0.1
 _AT_ONCE = 5.0
-"""A connection lost within so many seconds was hardly worth its name."""
+_TOO_MANY = 3
+"""So many connections in a row, each lost within so many seconds, have a reason of their own."""
 
 
 class MqttSink:
@@ -87,6 +88,8 @@ class MqttSink:
         self._changed = threading.Condition()
         self._link: Link | None = None
         self._problem: str | None = None
+        self._said: set[str] = set()
+        self._short_ones = 0
         self._denied = False  # somebody said that this program is not there
         self._close_by: float | None = None
         self._thread = threading.Thread(target=self._work, name="mqtt", daemon=True)
@@ -174,7 +177,7 @@ class MqttSink:
                 self._serve(link)
                 lasted = time.monotonic() - began
                 if self._close_by is None:
-                    self._tell(self._words(LinkError(self._why_lost(lasted, attempt))))
+                    self._tell(self._words(LinkError(self._why_lost(lasted))))
             if lasted > self._settings.longest_retry:
                 attempt = 0
             self._pause(self._delay(attempt, settled=settled))
@@ -281,9 +284,9 @@ class MqttSink:
         reach = min(longest, self._settings.first_retry * 2.0 ** min(attempt, 30))
         return self._uniform(reach / 2, reach)
 
-    @staticmethod
-    def _why_lost(lasted: float, attempt: int) -> str:
-        if lasted < _AT_ONCE and attempt:
+    def _why_lost(self, lasted: float) -> str:
+        self._short_ones = self._short_ones + 1 if lasted < _AT_ONCE else 0
+        if self._short_ones >= _TOO_MANY:
             return "breaks every connection soon after it is made; does another program use the same instance name?"
         return "went away"
 
@@ -292,8 +295,11 @@ class MqttSink:
 
     def _tell(self, problem: str | None) -> None:
         """Say once what is wrong, and once that it is over."""
-        before, self._problem = self._problem, problem
-        if problem is not None and problem != before:
+        self._problem = problem
+        if problem is None:
+            if self._said:
+                self._report(f"MQTT broker {self._settings.address}: connected again")
+            self._said.clear()
+        elif problem not in self._said:
+            self._said.add(problem)
             self._report(f"{problem}; trying again")
-        elif problem is None and before is not None:
-            self._report(f"MQTT broker {self._settings.address}: connected again")

@@ -269,6 +269,13 @@ def test_a_removed_camera_disappears_and_so_does_one_of_a_former_run(broker, sta
     assert not any("yard" in topic or "attic" in topic for topic in kept)
 
 
+def test_two_programs_of_one_name_are_told_why_they_push_each_other_out(broker, start) -> None:
+    lines = []
+    start(broker.port, report=lines.append)
+    start(broker.port)
+    until(lambda: any("does another program use the same instance name?" in line for line in lines))
+
+
 def test_home_assistant_is_told_again_when_it_comes_back(broker, start) -> None:
     sink = start(broker.port)
     until(lambda: sink.is_connected)
