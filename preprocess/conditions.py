@@ -57,6 +57,7 @@ class ConditionSettings:
         frozen_after: standstill that counts as frozen.
         longest_lighting: no lighting change makes pictures unusable for longer.
         settle: time without a further change after which a lighting change is over.
+        lost_after: the usual view must be gone for so long, as trucks drive by; a plain picture counts at once.
         blurred_after: pictures must lack detail for so long, as people pass close to the camera.
         restless_after: the same for flicker all over the picture.
         adopt_after: a picture that is blurred, restless or another view for so long is the usual one from then on;
@@ -67,6 +68,7 @@ class ConditionSettings:
     frozen_after: float = 4.0
     longest_lighting: float = 10.0
     settle: float = 1.0
+    lost_after: float = 1.0
     blurred_after: float = 2.0
     restless_after: float = 2.0
     adopt_after: float = 1800.0
@@ -107,6 +109,7 @@ class ConditionMonitor:
         self._before: Fraction | None = None
         self._unusual: tuple[ConditionKind, Fraction] | None = None
         self._lost = False
+        self._covered = _Lasting(self.settings.lost_after)
         self._blurred = _Lasting(self.settings.blurred_after)
         self._restless = _Lasting(self.settings.restless_after)
         self._lighting: _Lighting | None = None
@@ -133,7 +136,8 @@ class ConditionMonitor:
         condition = self._judge(measures, pts, changing=changing, switched=switched)
         condition = self._unless_usual(condition, pts)
         if condition.usable:
-            self._reference.take(measures, step)
+            if not self._lost:
+                self._reference.take(measures, step)
             if stood:
                 return Condition(usable=False, kind="stutter", detail=f"the picture had stood still for {stood:.1f} s")
         return condition
@@ -157,10 +161,12 @@ class ConditionMonitor:
 
     def _worn(self, likeness_now: Likeness, pts: Fraction) -> Condition:
         """What the reference says of a picture in steady light."""
-        if self._lost:
+        if self._covered.now(pts, 0.0 if self._lost else 1.0, below=0.5, until=0.5):
             own = likeness_now.edges >= LEAST_OWN_EDGES
             words = "another view than usual" if own else "the usual structure is gone"
             return Condition(usable=False, kind="dark_or_covered", detail=words)
+        if self._lost:
+            return GOOD
         if self._blurred.now(pts, likeness_now.detail, below=BLURRED_DETAIL, until=SHARP_DETAIL):
             return Condition(usable=False, kind="blurred", detail="out of focus, or something on the lens")
         restless = self._reference.restlessness
@@ -196,6 +202,7 @@ class ConditionMonitor:
         else:
             self._reference = self._reference.renewed()
         self._lost = False
+        self._covered.clear()
         self._blurred.clear()
         self._restless.clear()
 
@@ -212,6 +219,7 @@ class ConditionMonitor:
         self._unusual = None
         self._reference = Reference(self.settings.memory)
         self._lost = False
+        self._covered.clear()
         self._blurred.clear()
         self._restless.clear()
         return GOOD

@@ -31,6 +31,9 @@ LARGEST_WIDTH: Final = 640
 LEAST_EDGES: Final = 6.0
 """Mean squared gradient of a cell, squared grey levels per small pixel, below which it has no structure to speak of."""
 
+FAINTEST_EDGES: Final = np.float32(0.15)
+"""The same below which a cell holds noise and nothing else, however much it may look like something."""
+
 FLICKER_STEP: Final = Fraction(8, 100)
 """Least time between the pictures flicker is found in, seconds: at higher rates a flake lasts several frames."""
 
@@ -97,7 +100,8 @@ def likeness(gradients: Field, edges: Field, others: Field, other_edges: Field) 
     A correlation without its sign: in infrared a bright coat may be a dark one, and its outline stays.
     """
     product = by_cell(gradients[0] * others[0] + gradients[1] * others[1])
-    return np.asarray(np.abs(product) / np.sqrt(edges * other_edges + np.float32(1e-3)), np.float32)
+    power = np.maximum(edges, FAINTEST_EDGES) * np.maximum(other_edges, FAINTEST_EDGES)
+    return np.asarray(np.abs(product) / np.sqrt(power), np.float32)
 
 
 class FlickerWatch:

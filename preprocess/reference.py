@@ -79,8 +79,8 @@ class Reference:
     def renewed(self) -> Reference:
         """A new reference for another light; rain does not become usual by it."""
         fresh = Reference(self._memory)
-        fresh._flicker = self._flicker  # noqa: SLF001 - of its own kind
-        fresh._usual_flicker, fresh._flicker_age = self._usual_flicker, self._flicker_age  # noqa: SLF001
+        fresh._flicker = self._flicker
+        fresh._usual_flicker, fresh._flicker_age = self._usual_flicker, self._flicker_age
         return fresh
 
     def take(self, measures: Measures, step: float) -> None:
