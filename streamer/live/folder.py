@@ -55,6 +55,11 @@ class OpenFiles:
         with self._lock:
             self._paths.discard(path)
 
+    def paths(self) -> frozenset[Path]:
+        """All of them."""
+        with self._lock:
+            return frozenset(self._paths)
+
     def __contains__(self, path: object) -> bool:
         with self._lock:
             return path in self._paths

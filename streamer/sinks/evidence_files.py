@@ -53,6 +53,7 @@ class _Listing:
     changed: int = -1  # its own modification time, nanoseconds
     listed_at: float = 0.0
     files: dict[str, EvidenceFile] = field(default_factory=dict)
+    young: set[str] = field(default_factory=set)  # names of those that may still grow
 
 
 class EvidenceFiles:
@@ -132,9 +133,11 @@ class EvidenceFiles:
         if changed != listing.changed or changed / 1e9 > listing.listed_at - 2:
             self._list(folder, listing, endings, now)
             listing.changed, listing.listed_at = changed, now
-        for name, file in list(listing.files.items()):
-            if file.written > now - _YOUNG_SECONDS or file.path in self.folder.files:
-                self._look_at(listing, folder / name)
+        growing = {path.name for path in self.folder.files.paths() if path.parent == folder}
+        for name in list((listing.young | growing) & listing.files.keys()):
+            self._look_at(listing, folder / name)
+        young = {name for name in listing.young & listing.files.keys() if self._is_young(listing, name, now)}
+        listing.young = young | (growing & listing.files.keys())
 
     def _list(self, folder: Path, listing: _Listing, endings: tuple[str, ...], now: float) -> None:
         self.listings += 1
@@ -148,6 +151,11 @@ class EvidenceFiles:
             self.forget(listing.files[name])
         for name in found - listing.files.keys():
             self._look_at(listing, folder / name)
+            listing.young.add(name)
+
+    @staticmethod
+    def _is_young(listing: _Listing, name: str, now: float) -> bool:
+        return listing.files[name].written > now - _YOUNG_SECONDS
 
     @staticmethod
     def _is_left_over(path: Path, now: float) -> bool:

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 import av
 
 from streamer.sinks.elementary import Elementary
+from streamer.sinks.whole_writes import WholeWrites
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
-
-    from typing_extensions import Buffer
 
     from streamer.live.camera_source import EncodedPacket, EncodedStream
 
@@ -46,23 +45,6 @@ _LARGEST_STEP_FORWARD = Fraction(5)
 def ending_for(stream: EncodedStream) -> str:
     """Ending of the file that holds such packets."""
     return ".mp4" if stream.codec in IN_MP4 else ".mkv"
-
-
-class _WholeWrites(io.FileIO):
-    """A new file that takes all that it is given, or raises.
-
-    Opened here and not by FFmpeg, which (8.1, through PyAV 18.1) never closes one whose header found no room.
-    """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, "xb")
-
-    def write(self, content: Buffer, /) -> int:
-        view = memoryview(content)
-        written = 0
-        while written < len(view):
-            written += super().write(view[written:]) or 0
-        return written
 
 
 class PacketFile:
@@ -99,7 +81,7 @@ class PacketFile:
         self._elementary = Elementary(stream)
         self._base = _FINE if stream.codec in _BY_ARRIVAL else stream.time_base
         matroska = ending_for(stream) == ".mkv"
-        self._file = _WholeWrites(path)
+        self._file = WholeWrites(path, "xb")
         try:
             self._container: av.container.OutputContainer | None = av.open(
                 self._file,

@@ -16,6 +16,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from preprocess.errors import OutputError
 from preprocess.geometry import even_size
 from streamer.sinks.audio import AudioTrack, open_audio
+from streamer.sinks.whole_writes import WholeWrites
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -93,10 +94,9 @@ class AnnotatedVideo:
         self._duration = info.duration
         self._failed = False
         with self._reporting():
-            self.path.open("wb").close()  # PyAV creates the file with the first packet only: too late to refuse
-            # An absolute path: FFmpeg would take a name such as "gate:1.avid/annotated.mp4" for an address.
+            self._file = WholeWrites(self.path, "wb")
             self._container: OutputContainer | None = av.open(
-                str(self.path.absolute()), "w", format="mp4", container_options=_CONTAINER_OPTIONS
+                self._file, "w", format="mp4", container_options=_CONTAINER_OPTIONS
             )
             self._stream = self._add_stream(self._container, threads, preset, crf)
 
@@ -198,14 +198,17 @@ class AnnotatedVideo:
         return last + max(1, round(1 / (self._rate * TIME_BASE)))
 
     def _close_container(self, container: OutputContainer) -> None:
-        if self._failed:
-            with suppress(av.FFmpegError, OSError):  # said already
+        try:
+            if self._failed:
+                with suppress(av.FFmpegError, OSError):  # said already
+                    container.close()
+                return
+            with self._reporting():
                 container.close()
-            return
-        with self._reporting():
-            container.close()
-            if not self._ticks:
-                self.path.unlink(missing_ok=True)
+                if not self._ticks:
+                    self.path.unlink(missing_ok=True)
+        finally:
+            self._file.close()
 
     def _take(self, packets: Iterable[Packet[Any]]) -> None:
         self._encoded.extend(packets)

@@ -8,15 +8,22 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from datetime import timedelta
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from preprocess.errors import OutputError
 from streamer.events import MessageKind
+from streamer.frames import SourceInfo
 from streamer.live.folder import LiveFolder
 from streamer.sinks.clips import ClipWriter, EvidenceRecorder, EvidenceSettings
+from streamer.sinks.packet_file import PacketFile
 from streamer.sinks.storage import StorageWatch
+from streamer.sinks.video import AnnotatedVideo
 from tests.streamer.packets import START, event_at, pictures, send
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -134,6 +141,38 @@ def test_a_full_disk_stops_recording_with_one_event_and_recording_goes_on_by_its
         assert before == [number % 24 for number in range(len(before))]
         after = [number for _, number in pictures(folder.clips / f"{event_at(0).id}-part2.mkv")]
         assert after == [number % 24 for number in range(200, 400)]
+
+
+def write_all(file, sent):
+    for packet in sent.packets:
+        file.write(packet)
+
+
+def draw_all(video):
+    for index in range(60):
+        video.write_at(Fraction(index, 25), np.zeros((64, 96, 3), np.uint8))
+
+
+def file_handles():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_failing_again_and_again_on_a_full_disk_costs_no_file_handles(small_disk):
+    sent = send(30)
+    info = SourceInfo("", "gate", 96, 64, None, None, None, None, "h264", "yuv420p", 0, has_audio=False)
+    small_disk.fill(but=0)
+    before = file_handles()
+    for number in range(5):
+        file = PacketFile(small_disk.path / f"{number}.mp4", sent.stream)
+        with pytest.raises(OSError, match="No space left"):
+            write_all(file, sent)
+        with suppress(OSError):
+            file.close()
+        video = AnnotatedVideo(small_disk.path / f"annotated{number}.mp4", info)
+        with pytest.raises(OutputError, match="No space left"):
+            draw_all(video)
+        video.close()
+    assert file_handles() == before
 
 
 def test_on_a_disk_full_from_the_start_there_is_no_clip_and_no_rubble(small_disk):

@@ -117,7 +117,14 @@ def test_whatever_there_is_the_bounds_hold_and_no_younger_file_goes_before_an_ol
 def test_what_is_not_evidence_is_never_deleted(gate):
     stays = [
         put(gate, name, age=1000)
-        for name in ("events.jsonl", "learned/model.avid", "events.sqlite", "clips/notes.txt", "camera.json", "mine.mp4")
+        for name in (
+            "events.jsonl",
+            "learned/model.avid",
+            "events.sqlite",
+            "clips/notes.txt",
+            "camera.json",
+            "mine.mp4",
+        )
     ]
     outside = put(gate, "learned/outside.mp4", age=1000)
     link = gate.clips / "link.mp4"
@@ -234,6 +241,18 @@ def test_a_file_that_grows_is_counted_as_it_is(gate):
     os.utime(path, (NOW, NOW))
     files.refresh(NOW + 60)
     assert files.bytes == 5000
+
+
+def test_a_table_that_is_gone_on_with_after_hours_is_counted_as_it_is(gate):
+    files = EvidenceFiles(gate)
+    path = put(gate, "scores/a.csv", size=10, age=1)
+    for later in (0, 60, 120):
+        files.refresh(NOW + later)
+    gate.files.add(path)
+    path.write_bytes(bytes(700))
+    os.utime(path, (NOW, NOW))
+    files.refresh(NOW + 180)
+    assert files.bytes == 700
 
 
 def test_cameras_come_and_go(gate, yard):
