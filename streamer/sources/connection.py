@@ -10,8 +10,9 @@ from __future__ import annotations
 import socket
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from fractions import Fraction
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -30,7 +31,6 @@ from streamer.sources.reconnecting import ConnectionLostError, failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from fractions import Fraction
 
     from av.container import InputContainer
     from av.video.stream import VideoStream
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from streamer.sources.stream_options import CameraOptions, Opening
 
 _PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443}
+_CLOCKLESS = frozenset({"mpjpeg", "mjpeg"})
+"""Containers that say nothing of times; FFmpeg makes up 25 pictures a second. Their packets get that of arrival."""
+
+_ARRIVAL_TIME_BASE = Fraction(1, 90_000)
 _LONGEST_WAIT_FOR_KEY = 10.0
 """Seconds of packets thrown away before the first key picture at most: some cameras refresh without key pictures."""
 
@@ -49,14 +53,12 @@ class Opened:
 
     Attributes:
         decoder: of this connection; used by the reading thread alone.
-        format_name: FFmpeg's name of the container.
         frame_rate: pictures per second, where the stream says so.
         duration: seconds, of a recording.
         has_audio: whether sound comes along.
     """
 
     decoder: VideoCodecContext
-    format_name: str
     frame_rate: Fraction | None
     duration: Fraction | None
     has_audio: bool
@@ -94,6 +96,7 @@ class Connection:
         self._clock = clock
         self._epoch = -1
         self._headers: frozenset[bytes] | None = None
+        self._time_base: Fraction | None = None
         self._abandoned = Event()
         self._thread = Thread(target=self._run, name=f"camera {name}", daemon=True)
 
@@ -115,6 +118,7 @@ class Connection:
 
     def _run(self) -> None:
         container: InputContainer | None = None
+        began = self._clock()
         try:
             _knock(self._opening, self._options.connect_seconds)
             container = self._opening.open()
@@ -122,7 +126,12 @@ class Connection:
                 self._drain(container)
                 self.queue.end(ConnectionLostError(Cause.ENDED, "the stream ended"))
         except Exception as error:  # noqa: BLE001 - an error of this thread is handed to the one that reads
-            self.queue.end(failure_of(error, connected=self.opened is not None))
+            failure = failure_of(error, connected=self.opened is not None)
+            waited = self._clock() - began
+            if failure.cause is Cause.BROKEN and self.opened is None and waited >= self._options.stall_seconds:
+                # A silent RTSP server ends opening with "invalid data" when its time is over.
+                failure = ConnectionLostError(Cause.TIME_OUT, f"no answer for {waited:.0f} s")
+            self.queue.end(failure)
         finally:
             if container is not None:
                 with suppress(FFmpegError, OSError):
@@ -136,13 +145,13 @@ class Connection:
         stream.codec_context.thread_count = 1
         self.opened = Opened(
             decoder=stream.codec_context,
-            format_name=container.format.name,
             frame_rate=stream.average_rate or stream.guessed_rate,
             duration=None
             if stream.duration is None or stream.time_base is None
             else stream.duration * stream.time_base,
             has_audio=bool(container.streams.audio),
         )
+        self._time_base = _ARRIVAL_TIME_BASE if container.format.name in _CLOCKLESS else None
         pacer = Pacer(self._clock) if self._opening.paced else None
         keyless_until = self._clock() + _LONGEST_WAIT_FOR_KEY
         for packet in _packets(container, stream):
@@ -157,7 +166,7 @@ class Connection:
             self._hand_on(packet, stream)
 
     def _hand_on(self, packet: Packet[VideoStream], stream: VideoStream) -> None:
-        data = bytes(packet)
+        data, arrived = bytes(packet), datetime.now(UTC)
         self._announce(data, stream, is_keyframe=packet.is_keyframe)
         encoded = EncodedPacket(
             data=data,
@@ -166,9 +175,12 @@ class Connection:
             duration=packet.duration,
             time_base=_time_base(stream, packet),
             is_keyframe=packet.is_keyframe,
-            arrived=datetime.now(UTC),
+            arrived=arrived,
             epoch=self._epoch,
         )
+        if self._time_base is not None:
+            time = round(arrived.timestamp() / self._time_base)
+            encoded = replace(encoded, pts=time, dts=time, duration=None, time_base=self._time_base)
         self._listener.packet(encoded)
         self.queue.put(encoded)
 
@@ -198,7 +210,7 @@ class Connection:
                 width=width,
                 height=height,
                 extradata=extradata,
-                time_base=_time_base(stream, None),
+                time_base=self._time_base or _time_base(stream, None),
             )
         )
 

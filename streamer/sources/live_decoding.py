@@ -25,13 +25,8 @@ if TYPE_CHECKING:
     from streamer.live.camera_source import EncodedPacket
     from streamer.sources.connection import Connection
 
-_CLOCKLESS = frozenset({"mpjpeg", "mjpeg"})
-"""Containers that say nothing of times; FFmpeg makes up 25 pictures a second. Their pictures get that of arrival."""
-
 _LONGEST_WAIT = 0.5
 """Seconds between two looks at the clock."""
-
-_FINEST = 1_000_000  # our clock is read in microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +116,7 @@ class LiveDecoding:
             self._broken, self._lost = True, None if packet.pts is None else packet.pts * packet.time_base
             return
         self._time_base = packet.time_base
-        yield from self._pictured(frames, by_arrival=opened.format_name in _CLOCKLESS)
+        yield from self._pictured(frames)
 
     def _rest(self) -> Iterator[LivePicture]:
         """What the decoder still holds; afterwards it begins anew."""
@@ -133,9 +128,9 @@ class LiveDecoding:
         except (FFmpegError, EOFError):
             frames = []
         opened.decoder.flush_buffers()
-        yield from self._pictured(frames, by_arrival=opened.format_name in _CLOCKLESS)
+        yield from self._pictured(frames)
 
-    def _pictured(self, frames: list[Any], *, by_arrival: bool) -> Iterator[LivePicture]:
+    def _pictured(self, frames: list[Any]) -> Iterator[LivePicture]:
         arrived = self._arrived
         for frame in frames:
             if not isinstance(frame, av.VideoFrame) or arrived is None:
@@ -145,7 +140,7 @@ class LiveDecoding:
             self._pictures += 1
             yield LivePicture(
                 frame,
-                _seconds(arrived) if by_arrival else self._time_of(frame),
+                None if frame.pts is None else frame.pts * (frame.time_base or self._time_base),
                 corrupt=frame.is_corrupt,
                 broken=broken,
                 lost=lost,
@@ -154,13 +149,6 @@ class LiveDecoding:
             )
             # Whoever takes the pictures may take his time with each: that is no silence of the camera.
             self._since = self._clock()
-
-    def _time_of(self, frame: av.VideoFrame) -> Fraction | None:
-        return None if frame.pts is None else frame.pts * (frame.time_base or self._time_base)
-
-
-def _seconds(moment: datetime) -> Fraction:
-    return Fraction(round(moment.timestamp() * _FINEST), _FINEST)
 
 
 def _packet_of(encoded: EncodedPacket) -> Packet[Any]:

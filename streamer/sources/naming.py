@@ -17,9 +17,10 @@ _SECRETS = (
 )
 _ASKED = re.compile(rf"(?i)(?P<key>[?&;](?:[\w.-]*[_.-])?(?:{_SECRETS})=)[^&;#\s'\"]*")
 # Some cameras take them inside the path: "/user=admin_password=..._channel=1".
-_IN_PATH = re.compile(rf"(?i)(?P<key>[/_](?:{_SECRETS})=)(?:(?!_\w+=)[^&;#?/\s'\"])*")
+_IN_PATH = re.compile(rf"(?i)(?P<key>[/_](?:{_SECRETS})=)(?:(?!_[A-Za-z0-9]+=)[^&;#?/\s'\"])*")
 _USER_KEYS = re.compile(rf"(?i)(?:[\w.-]*[_.-])?(?:user|usr|username|login|account|{_SECRETS})")
-_PARTS = re.compile(r"[/?&;]|_(?=[A-Za-z]+=)")
+_PARTS = re.compile(r"[/?&;]")
+_PARTS_WITHIN = re.compile(r"_(?=[A-Za-z0-9]+=)")
 _UNSAFE = re.compile(r"[^\w.+=@-]+")
 LONGEST_NAME = 80
 
@@ -46,7 +47,12 @@ def host_path(uri: str) -> str:
     The query stays, as the channels of a recorder often differ by nothing else; users and secrets in it do not.
     """
     address = without_password(uri).partition("://")[2].partition("#")[0]
-    parts = [part for part in _PARTS.split(address) if not _USER_KEYS.fullmatch(part.partition("=")[0])]
+    parts = [
+        part
+        for asked in _PARTS.split(address)
+        for part in (_PARTS_WITHIN.split(asked) if asked.count("=") > 1 else [asked])
+        if not _USER_KEYS.fullmatch(part.partition("=")[0])
+    ]
     cleaned = _UNSAFE.sub("_", unquote("_".join(parts))).strip("._")
     if len(cleaned) > LONGEST_NAME:  # what tells it from others may stand at the end
         cleaned = f"{cleaned[: LONGEST_NAME - 9]}-{zlib.crc32(cleaned.encode()):08x}"

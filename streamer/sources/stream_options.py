@@ -130,7 +130,7 @@ def opening_of(uri: str, options: CameraOptions, *, frame_rate: Fraction | None 
     if _is_hls(uri):
         # Its demuxer asks for the playlist again and again, each time within all limits of the protocol.
         limits = (START_UP * options.stall_seconds, options.stall_seconds)
-        return Opening(uri, scheme, {**silence, "live_start_index": "-1"}, timeout=limits, paced=True)
+        return Opening(uri, scheme, {**silence, "live_start_index": "-1", **_QUICK}, timeout=limits, paced=True)
     return Opening(uri, scheme, {**silence, "reconnect": "0"})
 
 
