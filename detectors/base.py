@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,6 +101,7 @@ class Detector(Protocol):
         ...
 
 
+@runtime_checkable
 class SharingDetector(Detector, Protocol):
     """A detector whose networks several cameras may share, so that one run of them serves all."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import accumulate, groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 
+from detectors.base import SharingDetector
 from detectors.evidence import Decision, Fusion, Places, decide
 from detectors.ground import FeetStream, Ground
 from detectors.regions import Placement, verdict_of
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from detectors.base import Scores, SharingDetector, Verdict
+    from detectors.base import Detector, Scores, Verdict
     from detectors.calibration import Calibration
     from preprocess.geometry import CellGrid, Size
     from preprocess.pictures import Window, WindowSettings
@@ -104,7 +105,7 @@ class Scorer:
 
     def __init__(
         self,
-        detector: SharingDetector,
+        detector: Detector,
         windows: WindowSettings,
         grid: CellGrid,
         stream: EvidenceStream,
@@ -126,7 +127,9 @@ class Scorer:
     @property
     def group(self) -> Hashable:
         """Equal for two scorers exactly where one run of the networks serves both: weights and working size."""
-        return self._detector.networks_id, self.windows.height, self.windows.width
+        detector = self._detector
+        shared = detector.networks_id if isinstance(detector, SharingDetector) else detector
+        return shared, self.windows.height, self.windows.width
 
     def evidence(self, windows: Sequence[Window]) -> Iterator[Evidence]:
         """Evidence of windows in the order of their frames, in batches that fit in memory.
@@ -162,8 +165,7 @@ class Scorer:
             pieces = [(number, [row[1] for row in piece]) for number, piece in groupby(rows, key=itemgetter(0))]
             cameras = [(parts[number][0]._detector, len(windows)) for number, windows in pieces]  # noqa: SLF001
             inputs = torch.from_numpy(np.stack([window.channels for _, window in rows]))
-            scored = first._detector.score_jointly(cameras, inputs)  # noqa: SLF001 - of this class
-            for (number, windows), scores in zip(pieces, scored, strict=True):
+            for (number, windows), scores in zip(pieces, _scored(cameras, inputs), strict=True):
                 stream = parts[number][0]._stream  # noqa: SLF001 - of this class
                 yield number, stream.push(scores, [w.pts for w in windows], [w.segment for w in windows])
 
@@ -192,3 +194,13 @@ class Scorer:
                 )
             )
         return verdicts
+
+
+def _scored(cameras: Sequence[tuple[Detector, int]], inputs: torch.Tensor) -> list[Scores]:
+    """Each camera's scores of its own windows ``inputs (B, 3, H, W)``, in order; one run where networks are shared."""
+    first = cameras[0][0]
+    if isinstance(first, SharingDetector):
+        return first.score_jointly(cast("Sequence[tuple[SharingDetector, int]]", cameras), inputs)
+    counts = [count for _, count in cameras]
+    parts = [inputs[end - count : end] for end, count in zip(accumulate(counts), counts, strict=True)]
+    return [detector.score(part) for (detector, _), part in zip(cameras, parts, strict=True)]

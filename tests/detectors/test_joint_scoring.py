@@ -15,6 +15,7 @@ from detectors import scorer as scorer_module
 from detectors.avid.networks import Networks
 from detectors.avid.system import Avid
 from detectors.calibration import TailPrior, calibrate
+from detectors.evaluation.energy import EnergyDetector
 from detectors.evidence import Fusion, Places
 from detectors.ground import Ground
 from detectors.inference import Runtime
@@ -27,7 +28,7 @@ from tests.scenes import CPU32, tiny_base, tiny_settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from detectors.base import Verdict
+    from detectors.base import Detector, Verdict
 
 HEIGHT, WIDTH = 48, 64
 
@@ -45,7 +46,7 @@ def another_base(base: SceneModel) -> Avid:
 
 
 def camera(
-    detector: Avid, seed: int, *, size: tuple[int, int] = (WIDTH, HEIGHT), memory: float = 0.3, ground: bool = False
+    detector: Detector, seed: int, *, size: tuple[int, int] = (WIDTH, HEIGHT), memory: float = 0.3, ground: bool = False
 ) -> Scorer:
     """A camera with usual evidence, calibration and memory of its own."""
     random = np.random.default_rng(seed)
@@ -173,6 +174,19 @@ def test_noise_at_test_time_is_drawn_per_camera(base: SceneModel) -> None:
 
     given = [footage(2, seed) for seed in range(3)]
     found = score_together(list(zip(cameras(), given, strict=True)))
+    for scorer, windows, verdicts in zip(cameras(), given, found, strict=True):
+        assert_same(verdicts, scorer.verdicts(windows))
+
+
+def test_a_detector_without_networks_shares_with_itself_alone() -> None:
+    def cameras() -> list[Scorer]:
+        first, second = EnergyDetector(4.0), EnergyDetector(9.0)
+        return [camera(first, 0), camera(second, 1), camera(first, 2)]
+
+    together = cameras()
+    assert together[0].group == together[2].group != together[1].group
+    given = [footage(2 + seed, seed) for seed in range(3)]
+    found = score_together(list(zip(together, given, strict=True)))
     for scorer, windows, verdicts in zip(cameras(), given, found, strict=True):
         assert_same(verdicts, scorer.verdicts(windows))
 
