@@ -151,6 +151,10 @@ class Console:
             self.error(str(outcome.error))
         if self._as_json:
             self.json(_as_document(outcome))
+        elif outcome.summary is not None and outcome.summary.get("live"):
+            from streamer.live.summary_text import render_live  # noqa: PLC0415 - as below
+
+            self.result(render_live(outcome.summary, outcome.folder))
         elif outcome.summary is not None:
             from streamer.summary_text import render_summary  # noqa: PLC0415 - not needed to say "no such file"
 

@@ -35,6 +35,8 @@ class LiveFootage:
         self.seconds = 0.0
         self.full = False
         self._pictures: list[Picture] = []
+        self._first: Fraction | None = None
+        self._held = 0
 
     def gather(
         self,
@@ -54,22 +56,25 @@ class LiveFootage:
             told: told the seconds gathered so far.
             most_bytes: memory for the pictures.
         """
-        first: Fraction | None = None
-        held = 0
         for frame in frames:
-            first = frame.pts if first is None else first
-            self.frames += 1
-            self.seconds = float(frame.pts - first)
+            done = self.take(frame, until, most_bytes)
             told(self.seconds)
-            if not frame.corrupt:
-                height, width = frame.luma.shape
-                shrink = max(1.0, width / WIDEST)
-                luma = to_working_size(frame.luma, round(width / shrink), max(1, round(height / shrink)))
-                self._pictures.append(Picture(luma, frame.pts, frame.segment))
-                held += luma.nbytes
-            self.full = held >= most_bytes
-            if self.full or frame.pts - first >= until or stop():
+            if done or stop():
                 return
+
+    def take(self, frame: Frame, until: Fraction, most_bytes: int = MOST_BYTES) -> bool:
+        """Take the next frame; whether that was enough: ``until`` seconds from the first one, or the memory is full."""
+        self._first = frame.pts if self._first is None else self._first
+        self.frames += 1
+        self.seconds = float(frame.pts - self._first)
+        if not frame.corrupt:
+            height, width = frame.luma.shape
+            shrink = max(1.0, width / WIDEST)
+            luma = to_working_size(frame.luma, round(width / shrink), max(1, round(height / shrink)))
+            self._pictures.append(Picture(luma, frame.pts, frame.segment))
+            self._held += luma.nbytes
+        self.full = self._held >= most_bytes
+        return self.full or frame.pts - self._first >= until
 
     def pictures(self) -> Generator[Picture, None, None]:
         """Read from the start, in order."""

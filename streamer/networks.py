@@ -228,6 +228,21 @@ class TorchNetworks:
             stop=stop,
         )
 
+    def calibrate(
+        self, footage: Footage, *, budget_seconds: float, seed: int, stop: Callable[[], bool]
+    ) -> SceneModel:
+        """Learn a live camera's scene with the base model's networks as they are, which all cameras share.
+
+        Raises:
+            InputError: the footage has no window at all.
+        """
+        runtime = self.runtime
+        from detectors.learning import learn_scene  # noqa: PLC0415 - loads torch
+
+        return learn_scene(
+            footage, self.base(), budget_seconds=budget_seconds, seed=seed, runtime=runtime, stop=stop, adapt=False
+        )
+
     def fit(
         self,
         footage: Footage,

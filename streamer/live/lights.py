@@ -1,0 +1,283 @@
+"""What one camera watches with, day and night apart, and how it comes to know its scene."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+from typing import TYPE_CHECKING
+
+from detectors.camera_knowledge import Learned
+from detectors.live_learning import LearningSettings, LiveLearner, Use, refreshed
+from preprocess.conditions import is_infrared
+from preprocess.errors import AvidWatchError
+from streamer.live.watching import Watching
+from streamer.live_footage import LiveFootage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from detectors.base import Verdict
+    from detectors.camera_knowledge import Light
+    from detectors.learning_progress import Progress
+    from detectors.live_learning import Refreshed, Snapshot
+    from detectors.scene_model import SceneModel
+    from detectors.scorer import Evidence
+    from preprocess.geometry import Size
+    from preprocess.pictures import Window
+    from streamer.frames import Frame
+    from streamer.live.config import CameraConfig
+    from streamer.live.learned_state import LearnedState
+    from streamer.sinks.worker import Worker
+
+LIGHT_LOOK = 1.0  # seconds between two looks whether the picture is colour or infrared
+LIGHT_LOOKS = 3  # looks in a row that must agree before the camera counts as switched
+
+
+@dataclass(frozen=True, slots=True)
+class School:
+    """Who teaches the cameras of a run.
+
+    Attributes:
+        learning: the thread that makes models.
+        learn: makes the first model of a scene from gathered pictures, within so many seconds.
+        budget: those seconds.
+        seed: of everything random.
+        warn: told in one line what a person should know.
+        stopping: whether nothing new is to be begun.
+        now: the wall clock.
+    """
+
+    learning: Worker
+    learn: Callable[[LiveFootage, float], SceneModel]
+    budget: float
+    seed: int
+    warn: Callable[[str], None]
+    stopping: Callable[[], bool]
+    now: Callable[[], datetime]
+
+
+@dataclass(slots=True)
+class _Knowledge:
+    """What a camera knows in one light.
+
+    Attributes:
+        footage: pictures gathered for the first model; None where that is made, or there is one.
+        watching: judges; None before there is a model.
+        learner: goes on learning; None where the model is a finished one.
+        found: refreshed models, until the networks' thread takes them over; None stands for a refresh that failed.
+    """
+
+    footage: LiveFootage | None = None
+    watching: Watching | None = None
+    learner: LiveLearner | None = None
+    found: deque[Refreshed | None] = field(default_factory=deque)
+
+
+class CameraLights:
+    """The models of one camera, by light. Which method belongs to which thread stands above it.
+
+    Attributes:
+        light: the present one.
+    """
+
+    def __init__(
+        self,
+        config: CameraConfig,
+        school: School,
+        state: LearnedState,
+        *,
+        learned: Mapping[Light, Learned],
+        model: SceneModel | None = None,
+        ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Begin with what was learned before.
+
+        Args:
+            config: of the camera.
+            school: makes models.
+            state: where what is learned is kept.
+            learned: what it held.
+            model: a finished model, for every light; nothing is learned then.
+            ready: told when the first model of a light is there.
+        """
+        self.light: Light = "colour"
+        self._config = config
+        self._school = school
+        self._state = state
+        self._learned = dict(learned)
+        self._model = model
+        self._ready = ready
+        self._known: dict[Light, _Knowledge] = {"colour": _Knowledge(), "infrared": _Knowledge()}
+        self._looked: Fraction | None = None
+        self._disagreeing = 0
+
+    # The camera's reading thread.
+
+    def look(self, frame: Frame) -> bool:
+        """See whether the camera shows colour or infrared; True where it has switched."""
+        if self._looked is not None and 0 <= frame.pts - self._looked < LIGHT_LOOK:
+            return False
+        first, self._looked = self._looked is None, frame.pts
+        infrared = is_infrared(frame.image.bgr())
+        if infrared is None or infrared == (self.light == "infrared"):
+            self._disagreeing = 0
+            return False
+        self._disagreeing += 1
+        if self._disagreeing < LIGHT_LOOKS and not first:
+            return False
+        self._disagreeing = 0
+        self.light = "infrared" if infrared else "colour"
+        return True
+
+    def watching(self, size: Size) -> Watching | None:
+        """What judges pictures of this size now; None while nothing is known yet.
+
+        Args:
+            size: ``(width, height)`` of the upright picture, pixels.
+        """
+        known = self._known[self.light]
+        if known.watching is None and known.footage is None:
+            before = self._learned.pop(self.light, None)
+            if self._model is not None:
+                self._use(known, self._model, None, size)
+            elif before is not None:
+                self._use(known, before.model, before.progress, size)
+            else:
+                known.footage = LiveFootage(self._config.name)
+        if known.watching is not None and known.watching.size != size:
+            known.watching = Watching(known.watching.model, self._config, size, before=known.watching)
+        return known.watching
+
+    def gather(self, frame: Frame) -> None:
+        """Take a sound picture to learn from, while nothing is known."""
+        known = self._known[self.light]
+        footage, until = known.footage, Fraction(str(self._config.learn))
+        if footage is None or footage.full or footage.seconds >= until:
+            return  # being learned from just now
+        if footage.take(frame, until):
+            size = (frame.luma.shape[1], frame.luma.shape[0])
+            self._school.learning.give(partial(self._learn, known, footage, size), must=True)
+
+    # The networks' thread.
+
+    def provisional(self, watching: Watching) -> bool:
+        """Whether alarms of a model are those of a camera that still learns."""
+        known = self._of(watching)
+        return known is not None and known.learner is not None and known.learner.provisional
+
+    def hear(
+        self,
+        watching: Watching,
+        frames: Sequence[Frame],
+        windows: Sequence[Window],
+        verdicts: Sequence[Verdict],
+        held: Sequence[bool],
+        evidence: Sequence[Evidence],
+    ) -> None:
+        """Go on learning from what the networks said of the next windows.
+
+        Args:
+            watching: what judged them.
+            frames: the windows end with.
+            windows: in order.
+            verdicts: of them, with the zones applied.
+            held: whether their alarms are held back.
+            evidence: of them, in pieces.
+        """
+        known = self._of(watching)
+        if known is None or known.learner is None:
+            return
+        learner, row = known.learner, 0
+        uses = [
+            Use.UNUSABLE if unusable else Use.ALARM if verdict.alarm else Use.NORMAL
+            for unusable, verdict in zip(held, verdicts, strict=True)
+        ]
+        for use, frame in zip(uses, frames, strict=True):
+            if use is Use.NORMAL:
+                learner.look(frame.luma, frame.pts)
+        for piece in evidence:
+            part = slice(row, row + len(piece.statistic))
+            learner.take(piece.scores, [w.pts for w in windows[part]], [w.segment for w in windows[part]], uses[part])
+            row = part.stop
+        self._refresh(known, learner)
+
+    def _refresh(self, known: _Knowledge, learner: LiveLearner) -> None:
+        if known.found:
+            found = known.found.popleft()
+            if found is None or known.watching is None:
+                learner.abandon()
+                return
+            model = learner.adopt(found)
+            known.watching = Watching(model, self._config, known.watching.size, before=known.watching)
+            self._school.learning.give(partial(self._keep, self._everything()), must=True)
+        elif learner.due:
+            snapshot = learner.snapshot()
+            if not self._school.learning.give(partial(self._make, known, snapshot)):
+                learner.abandon()
+
+    def _of(self, watching: Watching) -> _Knowledge | None:
+        """Where a model belongs; what was replaced on the way still belongs to its light."""
+        for known in self._known.values():
+            if known.watching is not None and known.watching.model.detector is watching.model.detector:
+                return known
+        return None
+
+    def _everything(self) -> dict[Light, Learned]:
+        now = {
+            light: Learned(known.learner.model, known.learner.progress)
+            for light, known in self._known.items()
+            if known.learner is not None
+        }
+        return {**self._learned, **now}
+
+    # The learning thread.
+
+    def _learn(self, known: _Knowledge, footage: LiveFootage, size: Size) -> None:
+        """Make the first model of a light."""
+        if self._school.stopping():
+            return
+        try:
+            model = self._school.learn(footage, self._school.budget)
+        except AvidWatchError as error:
+            self._school.warn(f"{self._config.name}: {error}; looking on")
+            known.footage = None
+            return
+        self._use(known, model, None, size)
+        self._keep(self._everything())
+
+    def _make(self, known: _Knowledge, snapshot: Snapshot) -> None:
+        try:
+            known.found.append(refreshed(snapshot))
+        except Exception as error:  # noqa: BLE001 - the model in use goes on watching
+            known.found.append(None)
+            reason = f"{type(error).__name__}: {error}"
+            self._school.warn(f"{self._config.name}: a refresh of what it learned failed ({reason}); watching goes on")
+
+    def _keep(self, learned: Mapping[Light, Learned]) -> None:
+        try:
+            self._state.save(learned, self._settings().learn_seconds, self._school.now())
+        except AvidWatchError as error:
+            self._school.warn(f"{self._config.name}: {error}; until then a restart would learn anew")
+
+    def _use(self, known: _Knowledge, model: SceneModel, progress: Progress | None, size: Size) -> None:
+        """Watch with a model from now on."""
+        watching = Watching(model, self._config, size)
+        if watching.mask.leaves_nothing:
+            name = self._config.name
+            self._school.warn(f"{name}: its zones leave nothing of the picture to watch; look at their corners")
+        if self._model is None:
+            known.learner = LiveLearner(model, self._settings(), progress=progress, watched=watching.mask.kept)
+        known.watching = watching
+        known.footage = None
+        self._ready()
+
+    def _settings(self) -> LearningSettings:
+        return LearningSettings(
+            learn_seconds=self._config.learn_hours * 3600,
+            false_alarms_per_day=self._config.false_alarms_per_day,
+            decision=self._config.decision,
+            seed=self._school.seed,
+        )
