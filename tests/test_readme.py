@@ -11,9 +11,11 @@ import yaml
 
 from streamer.cli.exit_codes import MEANINGS
 from streamer.settings import (
+    CheckSettings,
     EvaluateSettings,
     FitSettings,
     InfoSettings,
+    RelearnSettings,
     Settings,
     TuneSettings,
     WatchSettings,
@@ -30,6 +32,8 @@ COMMANDS: dict[str, type[Settings]] = {
     "tune": TuneSettings,
     "info": InfoSettings,
     "evaluate": EvaluateSettings,
+    "check": CheckSettings,
+    "relearn": RelearnSettings,
 }
 OWN_OPTIONS = {"--config", "--help", "-h"}
 PROGRAM_OPTIONS = {"--version", "--install-completion", "--show-completion"}

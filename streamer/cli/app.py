@@ -171,7 +171,7 @@ def check_command(cameras: Cameras = None, **values: Any) -> int:
 
 
 def relearn_command(name: Name = None, **values: Any) -> int:
-    """Forget what the live camera NAME has learned; it begins to learn anew at its next start."""
+    """Let the live camera NAME start over: what it learned is put away, its events and clips stay."""
     settings = resolve(RelearnSettings, values, "relearn")
     if not name:
         raise UsageError('no camera given: name it, as in "avid-watch relearn gate -o /var/lib/avid-watch"')
@@ -179,9 +179,12 @@ def relearn_command(name: Name = None, **values: Any) -> int:
         from streamer.live.learned_state import relearn  # noqa: PLC0415
 
         folder = camera_folder(name, settings.output)
-        relearn(folder)
-        console.result(f"{name}: what it learned is forgotten; its events and clips are kept in {folder}")
-        console.json({"camera": name, "folder": str(folder)})
+        before = relearn(folder)
+        told = (
+            "it had learned nothing yet" if before is None else f"it starts over; what it had learned lies in {before}"
+        )
+        console.result(f"{name}: {told}")
+        console.json({"camera": name, "folder": str(folder), "before": None if before is None else str(before)})
         return ExitCode.DONE
 
 

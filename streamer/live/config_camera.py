@@ -29,7 +29,7 @@ from streamer.live.config_types import (
 from streamer.live.polygons import why_not_simple
 from streamer.live.schedule import Schedule
 from streamer.settings import Decision, Settings, Transport
-from streamer.sources.naming import LONGEST_NAME, name_of, path_of, without_password
+from streamer.sources.naming import LONGEST_NAME, host_path, name_of, path_of, scheme_of, without_password
 
 if TYPE_CHECKING:
     from streamer.events import EventSettings
@@ -73,7 +73,7 @@ class EventsConfig(Settings):
     """When an event of this camera begins and ends."""
 
     enter: float = Field(
-        default=1.0, gt=0, le=100, description="An event begins at this multiple of the threshold's level."
+        default=1.0, ge=1, le=100, description="An event begins at this multiple of the threshold's level."
     )
     exit: float = Field(
         default=0.9, gt=0, le=100, description="It goes on down to this multiple of the threshold's level."
@@ -117,8 +117,8 @@ class ClipsConfig(Settings):
     short_form: ClassVar[tuple[str, ...]] = ("boolean",)
 
     enabled: bool = Field(default=True, description="Write a clip of every event; 'clips: off' says no.")
-    pre_roll: LengthOrZero = Field(default=5.0, le=60, description="The clip begins this long before the event.")
-    post_roll: LengthOrZero = Field(default=5.0, le=60, description="The clip ends this long after the event.")
+    pre_roll: LengthOrZero = Field(default=5.0, le=60, description="A clip begins this long before the event.")
+    post_roll: LengthOrZero = Field(default=5.0, le=60, description="A clip ends this long after the event.")
     annotated: bool = Field(default=False, description="Also write a clip with regions and levels drawn in.")
 
     @model_validator(mode="before")
@@ -281,10 +281,9 @@ class CameraConfig(CameraDefaults):
 
 def name_from(uri: str) -> str:
     """What a camera is called without a name: ``host_path`` of its address, never with user or password."""
-    if "://" not in uri:
-        return _cleaned(uri if uri.startswith("device:") else name_of(path_of(uri)))
-    parts = urlsplit(without_password(uri))
-    return _cleaned(f"{parts.hostname or ''}_{parts.path.strip('/')}")
+    if scheme_of(uri) not in {None, "file"}:
+        return _cleaned(host_path(uri))
+    return _cleaned(uri if uri.startswith("device:") else name_of(path_of(uri)))
 
 
 def _cleaned(text: str) -> str:

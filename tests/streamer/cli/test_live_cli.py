@@ -38,7 +38,7 @@ def cameras_yaml(call, tmp_path):
 def test_addresses_alone_make_live_cameras_with_all_defaults(call, live_watching, watching):
     assert call(GATE, YARD).code == 0
     request = live_watching.request
-    assert [camera.name for camera in request.config.cameras] == ["gate_stream", "yard_stream"]
+    assert [camera.name for camera in request.config.cameras] == ["gate_8554_stream", "yard_stream"]
     assert request.config.cameras[0].full_uri() == GATE
     assert (request.config.mqtt, request.config.metrics, request.config.webhooks) == (None, None, ())
     assert (request.config.retention.age, request.config.retention.bytes) == (30 * 86400, 50 * 10**9)
@@ -120,7 +120,7 @@ def test_a_settings_file_still_sets_options_and_a_cameras_file_is_known_by_its_k
         (f"{GATE} --learn-budget 3", "--learn-budget is for recordings"),
         ("gate.mp4 --realtime --show", "--show is for recordings"),
         (f"{GATE} {YARD} --name x", "--name x cannot serve 2 sources"),
-        (f"{GATE} {GATE}", "two cameras are called 'gate_stream'"),
+        (f"{GATE} {GATE}", "two cameras are called 'gate_8554_stream'"),
         (f"{GATE} --transport tpc", "--transport: 'tpc' must be one of tcp, udp"),
         (f"{GATE} --keep-bytes much", "--keep-bytes: 'much' is no size: write 50GB"),
         (f"{GATE} --metrics here", "--metrics: 'here' is no address for metrics"),
@@ -228,7 +228,12 @@ def test_check_wants_cameras_and_a_file_that_is_there(call):
 def relearned(monkeypatch):
     folders = []
     fake = ModuleType("streamer.live.learned_state")
-    fake.relearn = folders.append  # type: ignore[attr-defined]
+
+    def relearn(folder):
+        folders.append(folder)
+        return folder / "learned" / "before" if folder.name == "yard.avid" else None
+
+    fake.relearn = relearn  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "streamer.live.learned_state", fake)
     return folders
 
@@ -237,8 +242,8 @@ def test_relearn_forgets_one_camera_by_its_name_or_folder(call, relearned, tmp_p
     (tmp_path / "runs" / "yard.avid").mkdir(parents=True)
     said = call("relearn", "yard", "-o", "runs")
     assert said.code == 0
-    assert said.out.startswith("yard: what it learned is forgotten")
-    assert call("relearn", "gate.avid").code == 0
+    assert said.out == "yard: it starts over; what it had learned lies in runs/yard.avid/learned/before\n"
+    assert call("relearn", "gate.avid").out == "gate.avid: it had learned nothing yet\n"
     assert [folder.name for folder in relearned] == ["yard.avid", "gate.avid"]
 
 

@@ -45,12 +45,13 @@ def test_the_event_settings_are_multiples_of_the_cameras_threshold():
 @pytest.mark.parametrize(
     ("uri", "name"),
     [
-        ("rtsp://viewer:pw@gate:554/stream", "gate_stream"),
-        ("rtsp://192.168.1.5/cam/real?channel=1&user=x", "192.168.1.5_cam_real"),
-        ("rtsp://[fe80::1]/x", "fe80_1_x"),
+        ("rtsp://viewer:pw@gate:554/stream", "gate_554_stream"),
+        ("rtsp://192.168.1.5/cam/real?channel=1&user=x", "192.168.1.5_cam_real_channel=1"),
+        ("rtsp://[fe80::1]/x", "fe80_1__x"),
         ("rtsp://gate", "gate"),
         ("device:0", "device_0"),
         ("/dev/video2", "video2"),
+        ("file:///data/gate.mp4", "gate"),
         ("/data/day one+two.mp4", "day_one_two"),
     ],
 )
@@ -148,7 +149,8 @@ def test_what_is_no_size_is_refused_with_a_hint(text):
         ({"uri": "rtsp://u:p@gate", "user": "u"}, "user stands in the address and beside it"),
         ({"uri": "device:0", "user": "u"}, "user is for addresses such as rtsp://host/path, not for device:0"),
         ({"model": "a.avid", "normal": ["b.mp4"]}, "model and normal exclude each other"),
-        ({"events": {"enter": 0.5}}, r"exit \(0.9\) must be at most enter \(0.5\)"),
+        ({"events": {"exit": 1.5}}, r"exit \(1.5\) must be at most enter \(1\)"),
+        ({"events": {"enter": 0.5}}, "greater than or equal to 1"),
         ({"events": {"minimum_duration": "11m"}}, "maximum_duration must be above minimum_duration"),
         ({"time_zone": "Mars/Olympus"}, "no time zone known here"),
         ({"time_zone": "../etc/passwd"}, "no time zone known here"),
