@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from preprocess.errors import OutputError
 from streamer.sinks.json_text import json_bytes
-from streamer.sinks.run_folder import EVENTS, SNAPSHOTS, SUFFIX, RunFolder
+from streamer.sinks.run_folder import CAMERA, EVENTS, SNAPSHOTS, SUFFIX, RunFolder
 from streamer.sinks.writing import told_as_output_errors, write_whole
 from streamer.sources.naming import without_password
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-MARKER = "camera.json"
 LOCK = ".lock"
 CLIPS = "clips"
 RECORDINGS = "recordings"
@@ -191,7 +190,7 @@ def live_path(directory: Path, name: str) -> Path:
     candidates = [directory / f"{name}{SUFFIX}", directory / f"{name}{BESIDE}{SUFFIX}"]
     with told_as_output_errors(candidates[0]):
         for path in candidates:
-            if (path / MARKER).is_file():
+            if (path / CAMERA).is_file():
                 return path
         for path in candidates:
             if _is_free(path):
@@ -207,7 +206,7 @@ def _is_free(path: Path) -> bool:
     """Whether nothing is there, or no more than a kill while the folder was being made leaves behind."""
     if not path.is_dir():
         return not path.exists() and not path.is_symlink()
-    return {entry.name for entry in path.iterdir()} <= {LOCK, f".{MARKER}.tmp"}
+    return {entry.name for entry in path.iterdir()} <= {LOCK, f".{CAMERA}.tmp"}
 
 
 def _lock(path: Path) -> int | None:
@@ -236,7 +235,7 @@ def _lock(path: Path) -> int | None:
 
 def _mark(path: Path, name: str, uri: str, now: datetime) -> datetime:
     """Read the marker, or write it where it is absent, damaged or names another address; returns when it was made."""
-    marker = path / MARKER
+    marker = path / CAMERA
     created = now
     with told_as_output_errors(marker):
         found = marker.read_bytes() if marker.is_file() else b""

@@ -21,6 +21,8 @@ MAPS = "maps.avmaps"
 SUMMARY = "summary.json"
 VIDEO = "annotated.mp4"
 SNAPSHOTS = "snapshots"
+CAMERA = "camera.json"
+"""Marks the folder of a live camera, which is state and no run's to replace."""
 OWN_FILES = (EVENTS, SCORES, MAPS, SUMMARY, VIDEO)
 """Files of a run folder; with ``force`` these, and the snapshots, are all that is ever deleted."""
 
@@ -111,8 +113,14 @@ class RunFolder:
         """Refuse at once what :meth:`create` would refuse, before anything slow is begun.
 
         Raises:
-            OutputError: there is a run in the folder and ``force`` is not set, or something else bears its name.
+            OutputError: there is a run in the folder and ``force`` is not set, it is a live camera's, or something else
+                bears its name.
         """
+        if (self.path / CAMERA).is_file():
+            raise OutputError(
+                f"{self.path}: is the folder of a live camera, which no run replaces; "
+                "choose another name with --name, or another folder with -o"
+            )
         if self.path.is_dir():
             if not force and any(self.path.iterdir()):
                 raise OutputError(

@@ -145,6 +145,7 @@ class StorageWatch:
             return True
         probe = folder / _PROBE
         try:
+            folder.mkdir(exist_ok=True)  # the folder alone: where the one around it is gone, so is the disk
             if self._free(folder) < self._needed:
                 return False
             with probe.open("wb") as file:

@@ -87,7 +87,7 @@ class VideoPart:
         info = SourceInfo("", name, width, height, self._rate, None, None, None, "h264", "yuv420p", 0, has_audio=False)
         self._folder.files.add(self.path)
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(exist_ok=True)
             self._video = AnnotatedVideo(self.path, info)
         except OSError as error:
             self._folder.files.discard(self.path)
@@ -103,7 +103,8 @@ class VideoPart:
         if reason is None:
             self.fault = str(error)
         else:
-            self._storage.failed(self._folder.name, self._folder.path, reason)
+            clips = self.path.parent == self._folder.clips
+            self._storage.failed(self._folder.name, self._folder.clips if clips else self._folder.recordings, reason)
         self.close()
         if self.began is None:
             with suppress(OSError):

@@ -126,10 +126,11 @@ def test_a_kill_while_the_folder_was_made_does_not_keep_the_camera_out(tmp_path)
         assert folder.path == tmp_path / "gate.avid"
 
 
-def test_a_run_without_force_refuses_a_cameras_folder(tmp_path):
+@pytest.mark.parametrize("force", [False, True])
+def test_no_run_replaces_a_cameras_folder(tmp_path, force):
     LiveFolder.open(tmp_path, "gate").close()
-    with pytest.raises(OutputError, match="exists already"):
-        RunFolder.at(tmp_path, "gate").check()
+    with pytest.raises(OutputError, match="is the folder of a live camera, which no run replaces; choose"):
+        RunFolder.at(tmp_path, "gate").create(force=force)
 
 
 def test_a_file_being_written_is_not_deleted(tmp_path):

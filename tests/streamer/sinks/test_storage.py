@@ -81,9 +81,17 @@ def test_recording_goes_on_once_there_is_room_and_only_then(disk, tmp_path):
 
 
 def test_a_disk_with_room_that_takes_nothing_is_not_room(disk, tmp_path):
-    disk.storage.failed("gate", tmp_path / "gone", "the folder is gone")
+    disk.storage.failed("gate", tmp_path / "unmounted" / "clips", "the folder is gone")
     disk.free, disk.seconds = 10**9, 10
     assert not disk.storage.may_write()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_somebody_deleted_is_made_again(disk, tmp_path):
+    disk.storage.failed("gate", tmp_path / "clips", "the folder is gone")
+    disk.free, disk.seconds = 10**9, 10
+    assert disk.storage.may_write()
+    assert (tmp_path / "clips").is_dir()
 
 
 def test_who_asks_for_more_room_gets_it(disk, tmp_path):
