@@ -151,7 +151,8 @@ class StoreCore:
 
     def close(self) -> None:
         """Write what still waits, if the disk takes it, and let go of the file."""
-        self.write(at_once=True)
+        if not self.write(at_once=True) and self.messages:
+            self._warn(f"{self._path}: {len(self.messages)} messages could not be stored before the end and are lost")
         if self._connection is not None:
             with suppress(sqlite3.Error):
                 self._connection.close()

@@ -355,6 +355,15 @@ def test_on_a_full_disk_messages_wait_in_memory_and_are_delivered_from_there(ope
     assert {row.id: row.end_at is None for row in store.events()} == {"gate-1000": True, "gate-2000": False}
 
 
+def test_what_a_full_disk_never_took_is_told_at_the_end(opened, warnings):
+    store = opened()
+    full(store)
+    store.append(told("new", detail="x" * 20_000))
+    store.close()
+    assert warnings[-1].endswith("1 messages could not be stored before the end and are lost")
+    assert opened().events() == []
+
+
 def test_what_waits_in_memory_is_bounded_and_updates_go_first(opened, clock):
     store = opened(waiting=10)
     store.register("all")

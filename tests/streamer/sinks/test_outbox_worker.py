@@ -214,7 +214,7 @@ def test_a_sink_that_wants_no_scores_keeps_none(setting):
 
 
 @given(st.lists(st.sampled_from(["ok", "away", "unwanted", "broken"]), max_size=20), st.integers(1, 6))
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_whatever_the_receiver_does_the_order_holds_and_only_refused_messages_are_missing(
     tmp_path_factory, plan, count
 ):
