@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from streamer.live.config import CameraConfig
     from streamer.live.health import CameraHealth
     from streamer.live.lights import CameraLights
-    from streamer.live.notices import Notice
+    from streamer.live.notices import CameraState, Notice
     from streamer.live.outputs import CameraOutputs
     from streamer.live.watching import Watching
     from streamer.metrics import Metrics
@@ -124,11 +124,17 @@ class LiveCamera:
         self._latest: Watching | None = None
         self._cause = ""
         self._thread: threading.Thread | None = None
+        self._in_batcher = False
 
     @property
     def source(self) -> CameraSource | None:
         """Where its pictures come from, once started."""
         return self._source
+
+    @property
+    def state(self) -> CameraState:
+        """How it is doing."""
+        return self._health.state
 
     @property
     def reading(self) -> bool:
@@ -254,20 +260,17 @@ class LiveCamera:
         """What builds the windows of a model; anew where they are others than before."""
         before, self._latest = self._latest, watching
         if before is None:
-            known = (self.name, watching.group)
-            if not self._in_batcher:
-                self._shop.batcher.add(known[0], group=known[1], pace=Pace.LATEST, most_waiting=MOST_WAITING)
-                self._in_batcher = True
+            if self._in_batcher:
+                self._shop.batcher.regroup(self.name, watching.group)
             else:
-                self._shop.batcher.regroup(*known)
+                self._shop.batcher.add(self.name, group=watching.group, pace=Pace.LATEST, most_waiting=MOST_WAITING)
+                self._in_batcher = True
             self._tell(self._health.learned())
         elif before is not watching and before.group != watching.group:
             self._shop.batcher.regroup(self.name, watching.group)
         if self._preparer is None or before is None or before.scorer.windows != watching.scorer.windows:
             self._preparer = FramePreparer(watching.scorer.windows)
         return self._preparer
-
-    _in_batcher = False
 
     # The networks' thread.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from streamer.live.announcer import Announcer
 from streamer.sinks.event_store import EventStore
 from streamer.sinks.mqtt import BACK_OFF, MqttSink
 from streamer.sinks.mqtt_settings import MqttSettings
@@ -81,20 +82,23 @@ class Receivers:
             self.mqtt.remove_camera(name)
 
 
-def open_receivers(config: LiveConfig, directory: Path, warn: Callable[[str], None]) -> Receivers:
+def open_receivers(
+    config: LiveConfig, directory: Path, warn: Callable[[str], None], say: Callable[[str], None]
+) -> Receivers:
     """Open the store and everything that delivers from it.
 
     Args:
         config: of the run.
         directory: where the store lies.
         warn: told in one line what a person should know.
+        say: told in one line what happens.
 
     Raises:
         UsageError: another program writes the store; a password, an address or Apprise itself is missing.
         OutputError: the store cannot be written.
     """
     store = EventStore(directory / STORE, warn=warn)
-    sinks: list[NoticeSink] = []
+    sinks: list[NoticeSink] = [Announcer(say)]
     try:
         mqtt = None
         if config.mqtt is not None:

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +17,7 @@ from streamer.batcher import Batcher, BatchLimits
 from streamer.live.camera import LiveCamera, LiveItem, Workshop
 from streamer.live.config_changes import ConfigReloader
 from streamer.live.folder import LiveFolder
-from streamer.live.health import CameraHealth
+from streamer.live.health import CameraHealth, HealthSettings
 from streamer.live.judging import Judging
 from streamer.live.learned_state import LearnedState
 from streamer.live.lights import CameraLights, School
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from streamer.requests import LiveRequest
 
 LOOK = 0.2  # seconds between two looks of the main thread
-LEARN_BUDGET = 12.0  # seconds for the calibration of one camera; shared where many begin at once
 SHORTEST_BUDGET = 4.0
 LAST_WORDS = 5.0  # seconds that files, clips and receivers get at the end
 MOST_VERDICTS = 256  # frames between the networks and the writer
@@ -56,14 +56,36 @@ MOST_BYTES = 256 * 2**20
 PER_DAY = 86_400.0
 
 
+@dataclass(frozen=True, slots=True)
+class LiveTimes:
+    """Times that are not a camera's own business.
+
+    Attributes:
+        health: when a camera counts as offline, covered and so on.
+        learn_budget: seconds for the first model of one camera; shared where many begin at once.
+        connect_seconds, least_wait, most_wait: of connections, see :class:`CameraOptions`.
+    """
+
+    health: HealthSettings = field(default_factory=HealthSettings)
+    learn_budget: float = 25.0
+    connect_seconds: float = 5.0
+    least_wait: float = 1.0
+    most_wait: float = 30.0
+
+
 def watch_live(
-    request: LiveRequest, console: Console, *, started: Callable[[LiveRun], None] | None = None
+    request: LiveRequest,
+    console: Console,
+    *,
+    times: LiveTimes | None = None,
+    started: Callable[[LiveRun], None] | None = None,
 ) -> WatchOutcome:
     """Watch live cameras until told to stop, or until every one of them has given up.
 
     Args:
         request: checked settings.
         console: its ``stop`` ends the run politely.
+        times: time-outs and such; the usual ones by default.
         started: told the run once everything is at work; for tests and benchmarks.
 
     Raises:
@@ -71,7 +93,7 @@ def watch_live(
         ModelError: a camera's model is unusable.
         UsageError: a receiver, the endpoint or the device asked for cannot be had.
     """
-    with LiveRun(request, console) as run:
+    with LiveRun(request, console, times) as run:
         if started is not None:
             started(run)
         run.watch()
@@ -84,11 +106,13 @@ class LiveRun:
     Attributes:
         cameras: at work, by name.
         metrics: of all of them.
+        times: time-outs and such.
         endpoint: serves the metrics; None where it was not asked for.
     """
 
-    def __init__(self, request: LiveRequest, console: Console) -> None:
+    def __init__(self, request: LiveRequest, console: Console, times: LiveTimes | None = None) -> None:
         """Open everything; cameras begin to connect."""
+        self.times = times or LiveTimes()
         self.config: LiveConfig = request.config
         self.cameras: dict[str, LiveCamera] = {}
         self.metrics = Metrics()
@@ -118,7 +142,7 @@ class LiveRun:
     def _open(self) -> None:
         config, console, ending = self.config, self._console, self._ending
         self._directory.mkdir(parents=True, exist_ok=True)
-        self._receivers: Receivers = open_receivers(config, self._directory, console.warn)
+        self._receivers: Receivers = open_receivers(config, self._directory, console.warn, console.result)
         ending.callback(self._receivers.hub.close, LAST_WORDS)
         for sink in self._receivers.hub.counts():
             self.metrics.add_sink(sink)
@@ -227,17 +251,28 @@ class LiveRun:
             zone=config.armed_hours().time_zone,
             now=_now,
         )
-        health = CameraHealth(config.name, folder.path, clock=_now)
+        health = CameraHealth(config.name, folder.path, clock=_now, settings=self.times.health)
         shop = Workshop(self._batcher, self._writer, self.metrics, self._console.warn, self._stop, _now)
         camera = LiveCamera(config, shop, outputs, health)
         school = School(
-            self._learning, self._learn, LEARN_BUDGET, self.config.seed, self._console.warn, self._stop.is_set, _now
+            self._learning,
+            self._learn,
+            self.times.learn_budget,
+            self.config.seed,
+            self._console.warn,
+            self._stop.is_set,
+            _now,
         )
         camera.lights = CameraLights(config, school, state, learned=found.lights, model=model, ready=camera.ready)
         self.cameras[config.name] = camera
         self._retention.watch(list(self._folders.values()))
         options = CameraOptions(
-            transport=config.transport, max_reconnects=config.max_reconnects, stall_seconds=config.stall
+            transport=config.transport,
+            max_reconnects=config.max_reconnects,
+            stall_seconds=config.stall,
+            connect_seconds=self.times.connect_seconds,
+            least_wait=self.times.least_wait,
+            most_wait=self.times.most_wait,
         )
         rate = None if config.frame_rate is None else Fraction(str(config.frame_rate))
         camera.start(
