@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from streamer.live.camera_source import EncodedPacket, EncodedStream
 
 MOST_BYTES = 64 * 2**20
+_SET_BACK = timedelta(seconds=1)  # the wall clock was set back: what came before has no place on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,8 @@ class PacketRing:
         with self._lock:
             if self.stream is None or packet.epoch != self.stream.epoch:
                 return False
+            if self._groups and packet.arrived < self._groups[-1].ended - _SET_BACK:
+                self._forget()
             if packet.is_keyframe:
                 self._groups.append(_Group(self.stream))
                 self._complete = True
@@ -136,9 +139,12 @@ class PacketRing:
     def clear(self) -> None:
         """Throw everything away; the next piece begins with the next key frame."""
         with self._lock:
-            self._groups.clear()
-            self._bytes = 0
-            self._complete = False
+            self._forget()
+
+    def _forget(self) -> None:
+        self._groups.clear()
+        self._bytes = 0
+        self._complete = False
 
     def _throw_away(self, now: datetime) -> None:
         while len(self._groups) > 1 and self._groups[1].began <= now - self._seconds:

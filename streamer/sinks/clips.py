@@ -5,6 +5,7 @@ Cut from the encoded packets at a key frame and never encoded again: no time, no
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -153,6 +154,7 @@ class _Clip:
         files: what the writer's thread does with the packets.
         path: of its first file, relative to the camera's folder, once there is a packet to begin it with.
         until: when the post-roll ends; None while the event lasts.
+        deadline: the same in monotonic seconds, with some grace: the wall clock may be set back.
         skipping: a packet found no place in the queue: nothing more until the next key frame.
     """
 
@@ -160,6 +162,7 @@ class _Clip:
     files: ClipFiles
     path: str | None
     until: datetime | None = None
+    deadline: float = math.inf
     skipping: bool = False
 
 
@@ -284,6 +287,8 @@ class EvidenceRecorder:
             clip.event = event
             clip.until = _moment(event.end_time, event.end) + timedelta(seconds=self._settings.post_roll)
             path = clip.files.first or (None if self._writer.storage.full else clip.path)
+            left = clip.until - self._now() + _GRACE
+            clip.deadline = self._clock() + max(0.0, left.total_seconds())
             latest = self._ring.latest
             if latest is not None and latest > clip.until:
                 self._finish(clip)
@@ -298,7 +303,7 @@ class EvidenceRecorder:
         with self._lock:
             now = self._now()
             for clip in list(self._clips.values()):
-                if clip.until is not None and now > clip.until + _GRACE:
+                if clip.until is not None and (now > clip.until + _GRACE or self._clock() > clip.deadline):
                     self._finish(clip)
 
     def close(self, seconds: float) -> bool:

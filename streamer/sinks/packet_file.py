@@ -96,7 +96,7 @@ class PacketFile:
             self._file.close()
             path.unlink(missing_ok=True)
             raise
-        self._offset = 0
+        self._offset: int | None = None  # of the file's clock to the camera's, once that is known
         self._decoded_at: int | None = None
         self._arrived: datetime | None = None
         self._last_step = max(1, round(_STEP / self._base))
@@ -163,7 +163,7 @@ class PacketFile:
         if last is None:
             # The first picture is shown at 0; with B-frames it is decoded before that.
             self._offset = -own - behind
-        elif not self._is_near(own + self._offset - last, waited):
+        elif self._offset is None or not self._is_near(own + self._offset - last, waited):
             self._offset = last + max(1, waited) - own
         decoded = own + self._offset
         if last is not None and decoded <= last:

@@ -84,6 +84,15 @@ def test_what_came_an_hour_ago_is_no_pre_roll():
     assert ring.since(at(3601)) == []
 
 
+def test_what_came_before_the_wall_clock_was_set_back_is_forgotten():
+    ring = filled()
+    for number in range(20):
+        ring.add(packet(number / 10 - 3600, key=number % 10 == 5))
+    (piece,) = ring.since(at(-3599))
+    assert (times(piece)[0], times(piece)[-1]) == (-3599.5, -3598.1)
+    assert ring.bytes == 1500
+
+
 def test_a_camera_without_key_frames_does_not_fill_the_memory():
     ring = filled(count=100, gop=1000, most_bytes=5000)
     assert ring.bytes <= 5000

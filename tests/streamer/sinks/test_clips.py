@@ -184,6 +184,25 @@ def test_a_clip_ends_although_its_camera_sends_nothing_any_more(bench, sent):
     assert len(numbers(made.folder.path / path)) == 30
 
 
+def test_a_clip_ends_although_the_wall_clock_is_set_back_by_an_hour(bench, sent):
+    made = bench()
+    made.begin(sent)
+    made.feed(sent, 0, 80)
+    made.recorder.began(event_at(7))
+    path = made.recorder.ended(event_at(7, 7.9))
+    for packet in sent.packets[80:130]:
+        made.recorder.packet(replace(packet, arrived=packet.arrived - timedelta(hours=1)))
+    made.now = -3588
+    made.recorder.tick()
+    assert made.done() == []
+    made.ticks = 4.5
+    made.recorder.tick()
+    assert made.done() == [path]
+    read = pictures(made.folder.path / path)
+    assert [number for _, number in read] == [number % 24 for number in range(50, 130)]
+    assert read[-1][0] == pytest.approx(7.9, abs=0.2)
+
+
 def test_the_file_of_a_quiet_camera_is_completed_while_its_event_lasts(bench, sent):
     made = bench(quiet_seconds=10)
     made.begin(sent)

@@ -100,6 +100,7 @@ JUMPS = {
     "back": [100 + number / RATE - (40 if number >= 10 else 0) for number in range(30)],
     "forward": [number / RATE + (5000 if number >= 10 else 0) for number in range(30)],
     "absent": [None] * 30,
+    "late": [None] * 3 + [2.5 + number / RATE for number in range(27)],
     "standing still": [number // 2 / RATE * 2 for number in range(30)],
 }
 
