@@ -164,6 +164,7 @@ class LiveCamera:
     def tick(self) -> None:
         """To be called about once a second."""
         self._tell(self._health.tick())
+        self._shop.writer.give(self.outputs.tick)
 
     def ready(self) -> None:
         """There is a model: pictures are judged from now on."""

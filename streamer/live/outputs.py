@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from detectors.base import Verdict
-    from streamer.events import EventMessage
+    from streamer.events import Event, EventMessage
     from streamer.frames import Frame, SourceInfo
     from streamer.live.config import CameraConfig
     from streamer.live.folder import LiveFolder
@@ -169,6 +169,13 @@ class CameraOutputs:
                 elif isinstance(notice, EventNotice):
                     self._own_event(notice.message)
 
+    def tick(self) -> None:
+        """Write what found no room before; to be called about once a second."""
+        with self._lock:
+            if self._log.waiting and self._storage.may_write():
+                self._write_down()
+            self._scores.flush()
+
     def lost(self) -> None:
         """The connection is gone: what a clip or a recording has is completed."""
         with self._lock:
@@ -257,12 +264,14 @@ class CameraOutputs:
         if message.kind is MessageKind.END:
             if self.evidence is not None:
                 event = replace(event, clip=self.evidence.ended(event))
-            try:
-                self._log.write(event)
-            except OutputError as error:
-                self._storage.failed(self._config.name, self._folder.path, str(error))
+            self._write_down(event)
         notice = EventNotice(self._config.name, replace(message, event=event), self._now(), self._folder.path)
         self._hub.give(notice)
+
+    def _write_down(self, event: Event | None = None) -> None:
+        error = self._log.offer(event)
+        if error is not None:
+            self._storage.failed(self._config.name, self._folder.path, str(error))
 
     def _picture(self, event_id: str, best: Outcome) -> str | None:
         """Write the best picture so far; None where there is none, or no room."""

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamer.live.announcer import Announcer
-from streamer.sinks.event_store import EventStore
+from streamer.sinks.event_store import ENDED_BY_A_STOP, EventStore
+from streamer.sinks.json_text import json_bytes
 from streamer.sinks.mqtt import BACK_OFF, MqttSink
 from streamer.sinks.mqtt_settings import MqttSettings
 from streamer.sinks.notice_hub import NoticeHub
 from streamer.sinks.outbox_worker import OutboxWorker
+from streamer.sinks.run_folder import EVENTS
+from streamer.sinks.sink_names import apprise_names, webhook_names
 from streamer.sinks.store_sink import StoreSink
+from streamer.sinks.tails import cut_torn_line
 from streamer.sinks.webhook import Webhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from streamer.live.config import LiveConfig, MqttConfig
     from streamer.live.notices import Notice, NoticeSink
-    from streamer.sinks.outbox_worker import SinkCounts
+    from streamer.sinks.outbox_worker import Deliverer, SinkCounts
 
 STORE = "avid-watch.sqlite"
 """The event store, beside the cameras' folders."""
@@ -104,31 +109,56 @@ def open_receivers(
         if config.mqtt is not None:
             names = [camera.name for camera in config.watched]
             mqtt = MqttSink(_broker(config.mqtt, config.instance), names, report=warn)
-        hooks = [
+        addresses = [hook.url for hook in config.webhooks]
+        deliverers: list[Deliverer] = [
             Webhook(
                 hook.url,
-                name=f"webhook-{number}" if len(config.webhooks) > 1 else "webhook",
+                name=name,
                 secret=None if hook.secret is None else hook.secret.get_secret_value(),
                 kinds=[kind.value for kind in hook.kinds],
             )
-            for number, hook in enumerate(config.webhooks, 1)
+            for name, hook in zip(webhook_names(addresses), config.webhooks, strict=True)
         ]
-        apprise = None
         if config.apprise:
             from streamer.sinks.apprise_sink import AppriseSink  # noqa: PLC0415 - an optional extra
 
-            apprise = AppriseSink([url.get_secret_value() for url in config.apprise])
+            urls = [url.get_secret_value() for url in config.apprise]
+            # One for each address: a service that is away must not hold up the others.
+            deliverers += [AppriseSink([url], name=name) for name, url in zip(apprise_names(urls), urls, strict=True)]
         if mqtt is not None:
             sinks.append(MqttReceiver(store, mqtt))
-        sinks += [OutboxWorker(store, hook, warn=warn) for hook in hooks]
-        if apprise is not None:
-            sinks.append(OutboxWorker(store, apprise, warn=warn))
+        sinks += [OutboxWorker(store, deliverer, warn=warn) for deliverer in deliverers]
+        for name in set(store.sinks()) - {sink.name for sink in sinks}:
+            store.unregister(name)  # taken out of the settings: nobody will ever fetch what waits for it
+        end_what_a_kill_left(store)
         return Receivers(NoticeHub(StoreSink(store, warn=warn), sinks), mqtt)
     except BaseException:
         for sink in sinks:
             sink.close(0.0)
         store.close()
         raise
+
+
+def end_what_a_kill_left(store: EventStore) -> int:
+    """End the events that a program that was killed left open: in the store, for the receivers, and in their logs.
+
+    Returns:
+        How many there were.
+    """
+    left = store.open_events()
+    store.end_open_events()
+    for row in left:
+        if row.folder is None or not Path(row.folder).is_dir():
+            continue
+        record = row.document
+        known = record.get("detail")
+        record["detail"] = f"{known}; {ENDED_BY_A_STOP}" if known else ENDED_BY_A_STOP
+        path = Path(row.folder) / EVENTS
+        with suppress(OSError):  # a full disk: the store has it
+            cut_torn_line(path, keep_json=True)
+            with path.open("ab") as file:
+                file.write(json_bytes(record) + b"\n")
+    return len(left)
 
 
 def _broker(config: MqttConfig, instance: str | None) -> MqttSettings:
