@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 SPREADS = 8.0
 """Motion this many standard deviations above the zone's median alarms."""
-SMALLEST_STEP = 2.0 / 64
-"""Motion less than two grey levels above the median never alarms: encoders make that much in a still picture."""
+SMALLEST_STEP = 4.0 / 64
+"""Motion less than four grey levels above the median never alarms: encoders and automatic exposure make up to three in
+parts of a picture where nothing moves (the recording of a webcam); a person there made 30 to 190."""
 SAMPLES = 300
 SAMPLE_INTERVAL = Fraction(1)
 """The history is five minutes of one sample a second, at the start as many as come."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +15,14 @@ from skimage.draw import polygon2mask
 
 from detectors.regions import Placement, verdict_of
 from preprocess.geometry import CellGrid, pixels_to_cells
+from preprocess.pictures import WindowSettings
 from streamer.events import EventMachine, MessageKind
 from streamer.live.config import EventsConfig, ZoneConfig
 from streamer.live.forbidden_motion import FEWEST_SAMPLES, SAMPLES, ForbiddenMotion, motion_on_cells
 from streamer.live.polygons import covered_shares
 from streamer.live.zones import ZoneMask, cells_of, held_back
+from streamer.sources import open_source
+from streamer.windowing import FramePreparer
 
 GRID = CellGrid(stride=8, offset=3.5, receptive_field=16, rows=10, columns=16)  # of 128 x 80 pixels
 WORKING = (128, 80)
@@ -237,3 +241,27 @@ def test_a_key_frame_that_redraws_a_still_picture_is_no_motion():
     assert moving.shape == (GRID.rows, GRID.columns)
     assert np.unravel_index(moving.argmax(), moving.shape) == (5, 8)
     assert moving.max() == 1
+
+
+def test_in_a_real_recording_still_zones_stay_silent_and_walked_ones_alarm():
+    clip = Path(__file__).parents[3] / "samples" / "walkway.mp4"
+    width, height = 320, 176
+    grid = CellGrid(8, 3.5, 16, height // 8, width // 8)
+    bands = {"sky": (0.0, 0.15), "walkway": (0.4, 0.6), "lawn": (0.85, 1.0)}
+    zones = [zone(name, "nothing_may_move", [[0, a], [1, a], [1, b], [0, b]]) for name, (a, b) in bands.items()]
+    events = dict.fromkeys(bands, 0)
+    with open_source(clip) as source:
+        placement = Placement((width, height), (source.info.width, source.info.height))
+        watching = {one.name: ForbiddenMotion([one], grid, placement, THRESHOLD) for one in zones}
+        machines = {name: EventMachine(name, EventsConfig().settings(THRESHOLD)) for name in bands}
+        preparer = FramePreparer(WindowSettings(spacing=Fraction(1, 10), width=width, height=height))
+        for frame in source.frames():
+            window = preparer.prepare(frame).window
+            if window is None:
+                continue
+            motion = motion_on_cells(window.channels, grid)
+            for name, machine in machines.items():
+                messages = machine.push(frame.pts, watching[name].push(motion, frame.pts))
+                events[name] += sum(message.kind is MessageKind.NEW for message in messages)
+    assert (events["sky"], events["lawn"]) == (0, 0)
+    assert events["walkway"] > 0
