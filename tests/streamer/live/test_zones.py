@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -247,15 +248,18 @@ def test_in_a_real_recording_still_zones_stay_silent_and_walked_ones_alarm():
     clip = Path(__file__).parents[3] / "samples" / "walkway.mp4"
     width, height = 320, 176
     grid = CellGrid(8, 3.5, 16, height // 8, width // 8)
-    bands = {"sky": (0.0, 0.15), "walkway": (0.4, 0.6), "lawn": (0.85, 1.0)}
-    zones = [zone(name, "nothing_may_move", [[0, a], [1, a], [1, b], [0, b]]) for name, (a, b) in bands.items()]
-    events = dict.fromkeys(bands, 0)
+    places = {"top": (0, 0, 1, 0.15), "path": (0.375, 0.6, 0.5, 0.8), "bottom": (0, 0.85, 1, 1)}
+    zones = [
+        zone(name, "nothing_may_move", [[left, top], [right, top], [right, bottom], [left, bottom]])
+        for name, (left, top, right, bottom) in places.items()
+    ]
+    events = dict.fromkeys(places, 0)
     with open_source(clip) as source:
         placement = Placement((width, height), (source.info.width, source.info.height))
         watching = {one.name: ForbiddenMotion([one], grid, placement, THRESHOLD) for one in zones}
-        machines = {name: EventMachine(name, EventsConfig().settings(THRESHOLD)) for name in bands}
+        machines = {name: EventMachine(name, EventsConfig().settings(THRESHOLD)) for name in places}
         preparer = FramePreparer(WindowSettings(spacing=Fraction(1, 10), width=width, height=height))
-        for frame in source.frames():
+        for frame in islice(source.frames(), 400):
             window = preparer.prepare(frame).window
             if window is None:
                 continue
@@ -263,5 +267,5 @@ def test_in_a_real_recording_still_zones_stay_silent_and_walked_ones_alarm():
             for name, machine in machines.items():
                 messages = machine.push(frame.pts, watching[name].push(motion, frame.pts))
                 events[name] += sum(message.kind is MessageKind.NEW for message in messages)
-    assert (events["sky"], events["lawn"]) == (0, 0)
-    assert events["walkway"] > 0
+    assert (events["top"], events["bottom"]) == (0, 0)
+    assert events["path"] > 0
