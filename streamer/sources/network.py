@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _FALLBACK_STEP = Fraction(1, 25)
 _BELIEVABLE_RATES = (Fraction(1, 60), Fraction(240))
 _SECONDS_TO_CLOSE = 0.5
+_MARKING_DECODERS = frozenset({"h264", "mpeg4", "mpeg2video", "h263"})
+"""Decoders of FFmpeg that detect and mark damaged pictures; the others hand them on as sound."""
 
 
 def open_camera(
@@ -217,9 +219,14 @@ class NetworkCamera:
         if first is None or connection.opened is None:
             return
         pictures = itertools.chain((first,), pictures)
-        intra_only = connection.opened.decoder.codec.intra_only
-        judge = with_losses_marked if self._opening.may_lose else with_damage_marked
-        yield from deinterlaced(judge(pictures, intra_only=intra_only))
+        codec = connection.opened.decoder.codec
+        if self._opening.may_lose:
+            judged = with_losses_marked(
+                pictures, intra_only=codec.intra_only, unmarked=codec.name not in _MARKING_DECODERS
+            )
+        else:
+            judged = with_damage_marked(pictures, intra_only=codec.intra_only)
+        yield from deinterlaced(judged)
 
     def _welcome(self, connection: Connection, decoded: Decoded) -> None:
         """The first picture of a connection is here."""
