@@ -143,7 +143,7 @@ class LiveLearner:
         self._streams: dict[Decision, EvidenceStream] = {d: knowledge.stream(places, d) for d in DECISIONS}
         self._before: dict[Decision, tuple[Watch, ...]] = {}
         self._counters: dict[Decision, PeakCounter] = {}
-        self._alarm_seconds, self._alarms, self._normal_seconds = 0.0, 0, 0.0
+        self._alarm_seconds, self._alarms, self._judged_seconds = 0.0, 0, 0.0
         for decision in DECISIONS:
             calibration = knowledge.calibrations[decision]
             earlier = watches.get(decision, ())
@@ -169,6 +169,11 @@ class LiveLearner:
     def nbytes(self) -> int:
         """Memory taken by scores."""
         return self._store.nbytes + sum(maps.nbytes for _, maps in self._open)
+
+    @property
+    def alarm_share(self) -> float:
+        """Share of the time under the model in use that alarmed; near 1, the scene is another one: learn it anew."""
+        return self._alarm_seconds / max(self._judged_seconds, 1e-9)
 
     @property
     def due(self) -> bool:
@@ -216,13 +221,17 @@ class LiveLearner:
             self._close(time - UNUSABLE_GUARD)
             return
         started = self._progress.started if self._progress.started is not None else time
-        watched = self._progress.watched + (step if neighbour else 0.0)
-        self._progress = replace(self._progress, started=started, watched=watched)
+        passed = step if neighbour else 0.0
+        self._judged_seconds += passed
+        self._progress = replace(self._progress, started=started, watched=self._progress.watched + passed)
         if use is Use.ALARM:
             self._alarms += time - self._last_alarm > MERGE_GAP
-            self._alarm_seconds += step if neighbour else 0.0
-            self._close(time - GUARD)
-            self._last_alarm, self._muted_until = time, time + GUARD
+            self._alarm_seconds += passed
+            # A guard around every alarm of a calibration that does not fit would leave nothing to correct it with.
+            fits = self._judged_seconds < FIRST_REFRESH or self.alarm_share <= TOLERATED
+            guard = GUARD if fits else 0.0
+            self._close(time - guard)
+            self._last_alarm, self._muted_until = time, time + guard
         elif time >= self._muted_until:
             self._open.append((time, maps))
             first = self._open[0][0]
@@ -264,7 +273,6 @@ class LiveLearner:
             counter.push(statistics[decision], times, frame_rate=frame_rate, goes_on=goes_on)
         self._store.add(replace(stretch, statistics=statistics))
         self._basis += len(times) / frame_rate
-        self._normal_seconds += len(times) / frame_rate
 
     def snapshot(self) -> Snapshot:
         """All that a refresh needs, for any thread; :meth:`adopt` or :meth:`abandon` must follow."""
@@ -274,7 +282,6 @@ class LiveLearner:
         if len(self._looks) >= FEWEST_LOOKS:
             background = np.asarray(np.median([look for _, look in self._looks], axis=0), np.float32)
         watches = self.progress.watches
-        normal, alarm = self._normal_seconds, self._alarm_seconds
         snapshot = Snapshot(
             model=self.model,
             refresh=self._progress.refreshes,
@@ -283,9 +290,9 @@ class LiveLearner:
             sums=self._sums.copy(),
             visits=self._visits.copy(),
             background=background,
-            watches=watches if alarm <= TOLERATED * (normal + alarm) else {},
-            alarm_share=alarm / max(normal + alarm, 1e-9),
-            alarms_per_second=self._alarms / max(normal, 1e-9),
+            watches=watches if self.alarm_share <= TOLERATED else {},
+            alarm_share=self.alarm_share,
+            alarms_per_second=self._alarms / max(self._judged_seconds, 1e-9),
             false_alarms_per_day=self.settings.false_alarms_per_day,
             cells=self._cells,
         )

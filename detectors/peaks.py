@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST_PEAKS = 128  # of one watch and one decision: from them to the rarest rate asked for is five scales at most
 FEWEST_PEAKS = 12  # below them the peaks say less than the base model's tail
+LEAST_SHARE = 0.5  # of the sample's time that must have been watched for its peaks to be worth more than the sample
 LEAST_ROOM = 0.5  # scales between the peaks' start and the alarms, below which a truncated tail says nothing
 MINIMUM_DURATION = 0.3  # seconds an event must last, as in :func:`detectors.calibration.calibrate`
 MERGE_GAP = 1.0  # seconds below which two peaks are one, as there
@@ -155,7 +156,8 @@ class PeakCounter:
 def with_peaks(calibration: Calibration, watches: Sequence[Watch], false_alarms_per_day: float) -> Calibration:
     """A calibration whose events' tail rests on all normal footage watched, where that is more than it knows itself.
 
-    All peaks above a common start enter, each truncated at the bound it was watched with. The threshold for the rate
+    The higher half of the peaks enters (the lower ones are the noise of empty scenes, whose tail is another), those
+    above a common start, each truncated at the bound it was watched with. The threshold for the rate
     asked for never lies below the highest peak: what normal footage reached without alarm shall not alarm now.
     ``seconds`` becomes the time watched, since the highest of all of it is known.
 
@@ -165,12 +167,13 @@ def with_peaks(calibration: Calibration, watches: Sequence[Watch], false_alarms_
         false_alarms_per_day: the rate asked for.
     """
     seconds = sum(watch.seconds for watch in watches)
-    if not watches or seconds <= calibration.seconds:
+    if not watches or seconds < LEAST_SHARE * calibration.seconds:
         return calibration
     start = max(watch.start for watch in watches)
     peaks = sorted((peak for watch in watches for peak in watch.peaks), reverse=True)
-    if len(peaks) > MOST_PEAKS:
-        start = max(start, peaks[MOST_PEAKS])
+    used = int(np.clip(len(peaks) // 2, 2 * FEWEST_PEAKS, MOST_PEAKS))
+    if len(peaks) > used:
+        start = max(start, peaks[used])
     room = LEAST_ROOM * calibration.event_scale
     groups = [
         (watch.seconds, np.array([peak - start for peak in watch.peaks if peak > start]), watch.bound - start)
@@ -183,7 +186,11 @@ def with_peaks(calibration: Calibration, watches: Sequence[Watch], false_alarms_
     scale = truncated_scale([(excesses, bound) for _, excesses, bound in groups], calibration.event_scale)
     at_risk = sum(watched * -math.expm1(-bound / scale) for watched, _, bound in groups)
     refined = replace(
-        calibration, event_start=start, event_scale=scale, event_rate=count / max(at_risk, 1e-9), seconds=seconds
+        calibration,
+        event_start=start,
+        event_scale=scale,
+        event_rate=count / max(at_risk, 1e-9),
+        seconds=max(seconds, calibration.seconds),
     )
     lacking = peaks[0] - refined.statistic(refined.threshold(false_alarms_per_day))
     return replace(refined, event_start=start + lacking) if lacking > 0 else refined

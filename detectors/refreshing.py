@@ -44,7 +44,7 @@ class Snapshot:
         background: ``(h, w)`` grey of the empty scene, grey levels; None where it was not seen.
         watches: what was reached so far; none where the calibration proved wrong.
         alarm_share: share of the time under this model that alarmed.
-        alarms_per_second: alarms under this model per second of normal footage.
+        alarms_per_second: alarms under this model per second watched with it.
         false_alarms_per_day: what the camera is watched with.
         cells: ``(h, w)`` cells whose evidence can alarm; None: all.
     """
