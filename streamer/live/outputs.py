@@ -14,6 +14,7 @@ from streamer.events import EventMachine, MessageKind
 from streamer.live.notices import EventKind, EventNotice, ScoreNotice, StateNotice
 from streamer.live.zones import held_back
 from streamer.overlay import Overlay, snapshot
+from streamer.sinks.annotated_clips import AnnotatedClips
 from streamer.sinks.clips import EvidenceRecorder, EvidenceSettings
 from streamer.sinks.event_log import EventLog
 from streamer.sinks.recorder import SegmentedRecorder
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from streamer.metrics import Metrics
     from streamer.sinks.clips import ClipWriter
     from streamer.sinks.storage import StorageWatch
+
+NOTICE_DELAY = 5.0
+"""Seconds from the moment an event is one until its clip is begun, at most."""
 
 SCORE_SECONDS = 1.0
 """How often a camera's score is told."""
@@ -126,9 +130,16 @@ class CameraOutputs:
         self._log = EventLog(folder.events, append=True)
         self._scores = ScoreDays(folder, zone, storage)
         self.evidence: EvidenceRecorder | None = None
+        self._annotated: AnnotatedClips | None = None
         if config.clips.enabled:
-            settings = EvidenceSettings(pre_roll=config.clips.pre_roll, post_roll=config.clips.post_roll)
+            settings = EvidenceSettings(
+                pre_roll=config.clips.pre_roll,
+                post_roll=config.clips.post_roll,
+                notice_delay=config.events.minimum_duration + NOTICE_DELAY,
+            )
             self.evidence = EvidenceRecorder(folder, settings, clips)
+            if config.clips.annotated:
+                self._annotated = AnnotatedClips(folder, settings, storage)
         self._recorder = (
             SegmentedRecorder(folder, storage, zone=zone, segment_seconds=config.record) if config.record else None
         )
@@ -156,8 +167,8 @@ class CameraOutputs:
                     self._event(line, message, outcome)
                 if line.machine.at_peak:
                     line.best = replace(outcome, verdict=judged)
-            if self._recorder is not None and info is not None:
-                self._record(outcome, info, moment)
+            if info is not None and (self._recorder is not None or self._annotated is not None):
+                self._draw(outcome, info, moment)
 
     def tell(self, notices: Sequence[Notice]) -> None:
         """Pass on what happened to the camera itself: states, and events without a picture."""
@@ -181,6 +192,8 @@ class CameraOutputs:
         with self._lock:
             if self.evidence is not None:
                 self.evidence.lost()
+            if self._annotated is not None:
+                self._annotated.break_off()
             if self._recorder is not None:
                 self._recorder.cut()
             self._tell_score(self._now(), None)
@@ -193,6 +206,8 @@ class CameraOutputs:
                     self._event(line, message, None)
             if self.evidence is not None:
                 self.evidence.close(seconds)
+            if self._annotated is not None:
+                self._annotated.close(seconds)
             if self._recorder is not None:
                 self._recorder.close(seconds)
             self._scores.close()
@@ -244,10 +259,14 @@ class CameraOutputs:
                 self._metrics.glass_to_alarm(self._config.name, (self._now() - taken).total_seconds())
             if self.evidence is not None:
                 self.evidence.began(event)
+            if self._annotated is not None:
+                self._annotated.began(event)
         if message.kind is not MessageKind.UPDATE and best is not None:
             event = event.with_snapshot(self._picture(event.id, best))
         if message.kind is MessageKind.END:
             line.best = None
+            if self._annotated is not None:
+                self._annotated.ended(event)
         self._pass_on(replace(message, event=event))
 
     def _own_event(self, message: EventMessage) -> None:
@@ -298,7 +317,7 @@ class CameraOutputs:
             return None
         return f"{SNAPSHOTS}/{path.name}"
 
-    def _record(self, outcome: Outcome, info: SourceInfo, moment: datetime) -> None:
+    def _draw(self, outcome: Outcome, info: SourceInfo, moment: datetime) -> None:
         watching = outcome.watching
         if self._overlay is None or self._overlay[0] is not watching or self._overlay[1] is not info:
             scorer = watching.scorer
@@ -309,5 +328,7 @@ class CameraOutputs:
         verdict = outcome.verdict
         shown = held_back(verdict) if verdict is not None and outcome.held else verdict
         picture = self._overlay[2].draw(outcome.frame, shown, learning=outcome.provisional, event_ids=ids)
+        if self._annotated is not None:
+            self._annotated.picture(outcome.frame.pts, picture)
         if self._recorder is not None:
             self._recorder.write(outcome.frame.pts, moment, picture)

@@ -328,7 +328,7 @@ class LiveRun:
         folder = self._folders.get(name)
         if folder is None:
             return
-        self._console.warn(f"{name}: {message.event.detail}")
+        self._retention.hurry()
         notice = EventNotice(name, message, _now(), folder.path)
         camera = self.cameras.get(name)
         if camera is not None:

@@ -12,7 +12,6 @@ from fractions import Fraction
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from detectors.regions import MAX_LEVEL
 from preprocess.errors import OutputError
 from streamer.events import Event, EventMessage, MessageKind
 from streamer.live.notices import EventKind
@@ -175,8 +174,8 @@ def _event_of(camera: str, now: datetime, detail: str) -> Event:
         start_time=now,
         end_time=now,
         peak_time=now,
-        peak_level=MAX_LEVEL,
-        peak_p_value=float(10.0**-MAX_LEVEL),
+        peak_level=0.0,
+        peak_p_value=1.0,
         regions=(),
         track=(),
         frames=0,
