@@ -15,7 +15,7 @@ import gi
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402 - versions must be named first
+from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402 - versions must be named first
 
 
 def arguments() -> argparse.Namespace:
@@ -34,6 +34,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--user")
     parser.add_argument("--password")
     parser.add_argument("--digest", action="store_true", help="digest instead of basic authentication")
+    parser.add_argument("--certificate", help="a PEM file with certificate and key: rtsps instead of rtsp")
     parser.add_argument("--resize-after", type=float, help="seconds after which the pictures have another size")
     parser.add_argument("--resize-to", default="160x120")
     parser.add_argument("--seconds", type=float, help="end after so long")
@@ -135,6 +136,10 @@ def main() -> None:
     factory = LoopingFactory(given) if given.file else Factory(given)
     if given.user:
         protect(server, factory, given.user, given.password or "", digest=given.digest)
+    if given.certificate:
+        auth = server.get_auth() or GstRtspServer.RTSPAuth()
+        auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(given.certificate))
+        server.set_auth(auth)
     server.get_mount_points().add_factory(given.path, factory)
     if not server.attach(None):
         sys.exit(f"port {given.port} is taken")

@@ -75,6 +75,7 @@ class Connection:
         options: CameraOptions,
         listener: CameraListener,
         epochs: Iterator[int],
+        frame_rate: Fraction | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; nothing is opened before ``start``.
@@ -85,6 +86,7 @@ class Connection:
             options: of the camera.
             listener: told of the encoded stream and its packets, on the connection's thread.
             epochs: gives the numbers of stretches of packets that can share a clip.
+            frame_rate: pictures per second of a recording without times (raw H.264).
             clock: monotonic seconds.
         """
         self.queue = PacketQueue(options.backlog_seconds, clock=clock)
@@ -93,6 +95,7 @@ class Connection:
         self._options = options
         self._listener = listener
         self._epochs = epochs
+        self._frame_rate = frame_rate
         self._clock = clock
         self._epoch = -1
         self._headers: frozenset[bytes] | None = None
@@ -153,13 +156,14 @@ class Connection:
         )
         self._time_base = _ARRIVAL_TIME_BASE if container.format.name in _CLOCKLESS else None
         pacer = Pacer(self._clock) if self._opening.paced else None
+        step = 1 / float(self._frame_rate or self.opened.frame_rate or 25)
         keyless_until = self._clock() + _LONGEST_WAIT_FOR_KEY
-        for packet in _packets(container, stream):
+        for number, packet in enumerate(_packets(container, stream)):
             if self._epoch < 0 and not packet.is_keyframe and self._clock() < keyless_until:
                 continue
             if pacer is not None:
                 time_base = packet.time_base
-                due = None if packet.dts is None or time_base is None else float(packet.dts * time_base)
+                due = number * step if packet.dts is None or time_base is None else float(packet.dts * time_base)
                 self._abandoned.wait(pacer.wait_for(due))
             if self._abandoned.is_set():
                 return

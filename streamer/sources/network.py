@@ -53,7 +53,7 @@ def open_camera(
         name: its id; without a password.
         options: how it is read.
         listener: told what happens to the connection.
-        frame_rate: pictures per second to ask a camera device for.
+        frame_rate: pictures per second to ask a camera device for, or of a recording without times (raw H.264).
 
     Raises:
         UsageError: nothing live comes from such an address.
@@ -183,6 +183,7 @@ class NetworkCamera:
             options=self._options,
             listener=self._listener,
             epochs=self._epochs,
+            frame_rate=self._frame_rate,
             clock=self._clock,
         )
         self._connection = connection
@@ -234,6 +235,9 @@ class NetworkCamera:
         if opened is None:  # cannot be: a picture came
             return
         rate = opened.frame_rate
+        without_times = self._opening.scheme == "file" and decoded.pts is None
+        if without_times and self._frame_rate is not None:
+            rate = self._frame_rate
         if rate is None or not _BELIEVABLE_RATES[0] <= rate <= _BELIEVABLE_RATES[1]:
             rate = self._frame_rate
         width, height = _upright_size(decoded)
