@@ -18,6 +18,7 @@ import pytest
 from preprocess.errors import InputError, UsageError
 from streamer.live.camera_source import Cause
 from streamer.sources.network import open_camera
+from tests.streamer.live import servers
 from tests.streamer.live.lossy_relay import LossyRelay
 from tests.streamer.live.servers import RtspServer, free_port, hls_stream, motion_jpeg
 from tests.streamer.live.watching import Heard, frames_of, watch
@@ -340,3 +341,14 @@ def test_no_damaged_picture_of_a_lossy_network_passes_for_sound(heard: Heard, wr
             assert after.segment > before.segment
         if before.segment == after.segment and {before.index, after.index} <= shown.keys():
             assert (shown[after.index] - shown[before.index]) % len(clean) == 1
+
+
+@pytest.mark.parametrize(("required", "outcome"), [("", "skipped"), ("1", "failed")])
+def test_a_server_that_is_not_installed_skips_tests_unless_it_is_required(
+    monkeypatch: pytest.MonkeyPatch, required: str, outcome: str
+) -> None:
+    monkeypatch.setattr(servers, "_rtsp_is_here", lambda: False)
+    monkeypatch.setenv("AVID_WATCH_REQUIRE_SERVERS", required)
+    expected = {"skipped": pytest.skip.Exception, "failed": pytest.fail.Exception}[outcome]
+    with pytest.raises(expected, match="python3-gi"):
+        servers.require_rtsp_server()
