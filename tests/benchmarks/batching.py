@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from detectors.threads import configure_threads, usable_cores  # noqa: E402 - the checkout must be found first
+from streamer.networks import BATCH_ON_CPU, BATCH_ON_GPU  # noqa: E402
 
 
 def main() -> None:
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
     parser.add_argument("--threads", type=int, default=None, help="of torch; all cores by default")
+    parser.add_argument("--batch", type=int, default=None, help="most windows in one run; 8 on a CPU, 32 on a GPU")
     parser.add_argument("--rounds", type=int, default=30, help="of each way, after two that are not counted")
     options = parser.parse_args()
     policy = configure_threads(options.threads)
@@ -42,16 +44,19 @@ def main() -> None:
     from detectors.inference import choose_runtime
 
     runtime = choose_runtime(options.device, options.precision)
+    batch = options.batch or (BATCH_ON_CPU if runtime.device.type == "cpu" else BATCH_ON_GPU)
     width, height = (int(side) for side in options.size.split("x"))
     print(f"machine    {processor()}, {usable_cores()} cores, load {os.getloadavg()[0]:.1f}")
-    print(f"networks   base model, {width}x{height}, {runtime.device}, {runtime.precision}, {policy.threads} threads")
+    print(
+        f"networks   base model, {width}x{height}, {runtime.device}, {runtime.precision}, {policy.threads} threads, batches of up to {batch}"
+    )
     print("cameras    one at a time    together    gain")
     for count in options.cameras:
-        alone, together = speeds(count, (width, height), runtime, options.rounds)
+        alone, together = speeds(count, (width, height), runtime, options.rounds, batch)
         print(f"{count:7d} {alone:10.1f} w/s {together:10.1f} w/s {together / alone:7.2f}")
 
 
-def speeds(count, size, runtime, rounds):
+def speeds(count, size, runtime, rounds, batch):
     """Windows a second of ``count`` cameras, one at a time and together."""
     from detectors.joint_scoring import score_together
 
@@ -64,7 +69,9 @@ def speeds(count, size, runtime, rounds):
         for scorer, own in zip(cameras, windows, strict=True):
             scorer.verdicts([own])
         middle = time.perf_counter()
-        score_together([(scorer, [own]) for scorer, own in zip(cameras, windows, strict=True)])
+        parts = [(scorer, [own]) for scorer, own in zip(cameras, windows, strict=True)]
+        for start in range(0, count, batch):
+            score_together(parts[start : start + batch])
         spent["alone"].append(middle - began)
         spent["together"].append(time.perf_counter() - middle)
     return tuple(count / statistics.median(seconds[2:]) for seconds in spent.values())
