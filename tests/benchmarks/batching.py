@@ -47,9 +47,8 @@ def main() -> None:
     batch = options.batch or (BATCH_ON_CPU if runtime.device.type == "cpu" else BATCH_ON_GPU)
     width, height = (int(side) for side in options.size.split("x"))
     print(f"machine    {processor()}, {usable_cores()} cores, load {os.getloadavg()[0]:.1f}")
-    print(
-        f"networks   base model, {width}x{height}, {runtime.device}, {runtime.precision}, {policy.threads} threads, batches of up to {batch}"
-    )
+    print(f"networks   base model, {width}x{height}, {runtime.device}, {runtime.precision}, {policy.threads} threads")
+    print(f"batches    of up to {batch} windows")
     print("cameras    one at a time    together    gain")
     for count in options.cameras:
         alone, together = speeds(count, (width, height), runtime, options.rounds, batch)
