@@ -59,7 +59,7 @@ class ConditionSettings:
         settle: time without a further change after which a lighting change is over.
         lost_after: the usual view must be gone for so long, as trucks drive by; a plain picture counts at once.
         blurred_after: pictures must lack detail for so long, as people pass close to the camera.
-        restless_after: the same for flicker all over the picture.
+        restless_after: flicker all over the picture must last so long: rain does, a crowd that runs away does not.
         adopt_after: a picture that is blurred, restless or another view for so long is the usual one from then on;
             a dark, plain or frozen one never is.
         memory: time constant of the running reference.
@@ -70,7 +70,7 @@ class ConditionSettings:
     settle: float = 1.0
     lost_after: float = 1.0
     blurred_after: float = 2.0
-    restless_after: float = 2.0
+    restless_after: float = 5.0
     adopt_after: float = 1800.0
     memory: float = 60.0
 
@@ -87,8 +87,8 @@ BLURRED_DETAIL: Final = 0.4
 SHARP_DETAIL: Final = 0.55
 """Share of the usual fine detail from which a picture is blurred, and sharp again; a defocus with a standard deviation
 of 1 % of the height leaves a quarter."""
-GREY_SPREAD: Final = 8.0
-"""Grey levels between the channels of a picture without colour; compression leaves 3."""
+GREY_SPREAD: Final = 3.0
+"""Grey levels by which the channels of a picture without colour differ from its tint; wet asphalt by day has 4."""
 
 
 class ConditionMonitor:
@@ -263,21 +263,27 @@ def _in_words(gain: float) -> str:
 
 
 def is_infrared(bgr: NDArray[np.uint8]) -> bool | None:
-    """Whether a colour picture ``(H, W, 3)`` uint8 has no colour: a night view. About 0.05 ms; once a second will do.
+    """Whether a colour picture ``(H, W, 3)`` uint8 has no colour but, maybe, one tint: a night view.
+
+    About 0.1 ms; a look a second will do.
 
     Returns:
         None where it is too dark to tell.
     """
     height, width = bgr.shape[:2]
     few = np.ascontiguousarray(bgr[:: max(1, height // 36), :: max(1, width // 64)]).astype(np.int16)
-    lightest = few.max(axis=2)
-    if lightest.mean() < DARK_LEVEL:
+    if few.max(axis=2).mean() < DARK_LEVEL:
         return None
-    return bool(np.percentile(lightest - few.min(axis=2), 98) < GREY_SPREAD)
+    return _without_colour(few[..., 0] - few[..., 1], few[..., 2] - few[..., 1], GREY_SPREAD)
 
 
 def is_infrared_chroma(blue: NDArray[np.uint8], red: NDArray[np.uint8]) -> bool:
-    """The same from the chroma planes of a decoded picture, ``(h, w)`` uint8 each, where 128 is no colour."""
+    """The same from the chroma planes of a decoded picture, ``(h, w)`` uint8 each."""
     step = max(1, blue.shape[1] // 64)
-    planes = np.stack([blue[::step, ::step], red[::step, ::step]]).astype(np.int16)
-    return bool(np.percentile(np.abs(planes - 128).max(axis=0), 98) < GREY_SPREAD / 2)
+    few = np.stack([blue[::step, ::step], red[::step, ::step]]).astype(np.int16)
+    return _without_colour(few[0], few[1], GREY_SPREAD / 2)
+
+
+def _without_colour(blue: NDArray[np.int16], red: NDArray[np.int16], spread: float) -> bool:
+    away = np.maximum(np.abs(blue - np.median(blue)), np.abs(red - np.median(red)))
+    return bool(np.percentile(away, 98) < spread)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LOOK_BACK: Final = 0.5
 """Seconds between the pictures that are compared."""
 
-GAIN_STEP: Final = 0.05
+GAIN_STEP: Final = 0.07
 """Change of a cell's brightness within that time, as a logarithm, that counts; slow dawn stays below 0.01."""
 
 LEVEL_STEP: Final = 2.0

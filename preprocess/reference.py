@@ -23,6 +23,9 @@ FOUND_SHARE: Final = 0.35
 LEAST_AGE: Final = 2.0
 """Seconds a reference must have been built from before it can tell that something is missing."""
 
+LEAST_FLICKER_AGE: Final = 8.0
+"""The same for what the usual flicker is: at first everything is new."""
+
 LEAST_CELLS: Final = 5
 """Structured cells a reference must have for the same."""
 
@@ -32,9 +35,15 @@ SLOWLY: Final = 60
 FLICKER_MEMORY: Final = 1.5
 """Time constant of the flicker's mean, seconds."""
 
+QUIET_CELLS: Final = 0.25
+"""Flicker is told by the cell that so many flicker less than: weather spares none of them, a crowd does."""
+
 RESTLESS_FLICKER: Final = 0.004
-"""Share of flickering pixels in the middle one of the cells from which a picture may be restless; rain and snow give
-0.01, a crowded hall 0.003."""
+"""Share of flickering pixels in that cell from which a picture may be restless; rain and snow give 0.01, a crowd
+0.0005, a car through most of the picture 0."""
+
+MOST_FLICKER: Final = 0.02
+"""Share of a cell that counts at most: the end of a cloudburst is seen as soon as that of a drizzle."""
 
 RESTLESS_TIMES: Final = 4.0
 """The same as a multiple of the usual share."""
@@ -73,13 +82,14 @@ class Reference:
         self._edges: Field = np.zeros((CELLS[1], CELLS[0]), np.float32)
         self._detail: Field = np.zeros((CELLS[1], CELLS[0]), np.float32)
         self._flicker: Field | None = None
+        self._flicker_now = 0.0
         self._usual_flicker = 0.0
         self._flicker_age = 0.0
 
     def renewed(self) -> Reference:
         """A new reference for another light; rain does not become usual by it."""
         fresh = Reference(self._memory)
-        fresh._flicker = self._flicker
+        fresh._flicker, fresh._flicker_now = self._flicker, self._flicker_now
         fresh._usual_flicker, fresh._flicker_age = self._usual_flicker, self._flicker_age
         return fresh
 
@@ -95,8 +105,8 @@ class Reference:
         more = measures.detail > self._detail
         slow = np.float32(step / min(self._age, SLOWLY * self._memory))
         self._detail += np.where(more, weight, slow) * (measures.detail - self._detail)
-        if self._flicker is not None:
-            now = float(np.median(self._flicker))
+        if self._flicker is not None and self.restlessness < 1:
+            now = self._flicker_now
             self._flicker_age += step
             memory = self._memory * (SLOWLY if now > self._usual_flicker else 1)
             self._usual_flicker += min(1.0, step / min(self._flicker_age + 1e-3, memory)) * (now - self._usual_flicker)
@@ -107,15 +117,18 @@ class Reference:
             return
         if self._flicker is None:
             self._flicker = np.zeros_like(cells)
+        cells = np.minimum(cells, np.float32(MOST_FLICKER))
         self._flicker += np.float32(1 - math.exp(-step / FLICKER_MEMORY)) * (cells - self._flicker)
+        quiet = round(QUIET_CELLS * cells.size)
+        self._flicker_now = float(np.partition(self._flicker, quiet, axis=None)[quiet])
 
     @property
     def restlessness(self) -> float:
         """Flicker all over the picture, as a share of what makes a picture restless; 0 while little is known."""
-        if self._flicker is None or self._flicker_age < LEAST_AGE:
+        if self._flicker is None or self._flicker_age < LEAST_FLICKER_AGE:
             return 0.0
         limit = max(RESTLESS_FLICKER, RESTLESS_TIMES * self._usual_flicker)
-        return float(np.median(self._flicker)) / limit
+        return self._flicker_now / limit
 
     def compare(self, measures: Measures) -> Likeness:
         """A picture beside what is usual."""

@@ -231,10 +231,21 @@ def flakes(levels: np.ndarray, time: float) -> np.ndarray:
 
 
 def test_streaks_all_over_the_picture_are_restless_until_the_rain_ends() -> None:
-    found = spells(watch(lambda levels, time: flakes(levels, time) if 20 <= time < 35 else levels, 45))
+    found = spells(watch(lambda levels, time: flakes(levels, time) if 12 <= time < 25 else levels, 32))
     assert [kind for kind, _, _ in found] == ["restless"]
-    assert 22 <= found[0][1] < 24
-    assert 35 <= found[0][2] < 40
+    assert 17 <= found[0][1] < 19
+    assert 25 <= found[0][2] < 30
+
+
+def test_everybody_running_at_once_is_not_rain() -> None:
+    def rush(levels: np.ndarray, time: float) -> np.ndarray:
+        out = levels.copy()
+        for number in range(12):  # faster than their own width per frame, in every direction
+            x, y = (20 * number + 90 * (time - 12)) % WIDTH, 10 + 13 * number
+            out[y : y + 20, int(x) : int(x) + 8] = 30 + 15 * number
+        return out if 12 <= time < 16 else levels
+
+    assert "restless" not in watch(rush, 22)
 
 
 def test_more_noise_at_night_is_not_rain() -> None:
@@ -304,6 +315,7 @@ def test_a_grey_picture_is_infrared_and_a_coloured_one_is_not() -> None:
     coloured = grey.copy()
     coloured[60:90, 100:160] = (40, 90, 200)
     assert is_infrared(grey) is True
+    assert is_infrared(np.clip(grey + np.array([6, 0, 2]), 0, 255).astype(np.uint8)) is True  # a tint is no colour
     assert is_infrared(coloured) is False
     assert is_infrared(grey // 16) is None
     plain, red = np.full((90, 160), 128, np.uint8), np.full((90, 160), 128, np.uint8)

@@ -27,6 +27,11 @@ def painter() -> Painter:
     return Painter(plan_scene(SCENE))
 
 
+@pytest.fixture(scope="module")
+def grey() -> Painter:
+    return Painter(plan_scene(SCENE), grey=True)
+
+
 def seen(painter: Painter, name: str, time: float, seed: int = 0) -> np.ndarray:
     disturbed = Disturbed(painter, Disturbance(name, START, LENGTH, seed))
     return disturbed.paint(Fraction(time).limit_denominator(1000)).picture.astype(np.float64)
@@ -53,8 +58,7 @@ def test_every_disturbance_changes_the_picture_while_it_lasts(painter: Painter, 
 
 
 @pytest.mark.parametrize("name", DISTURBANCES)
-def test_a_grey_scene_stays_grey_and_keeps_its_size(name: str) -> None:
-    grey = Painter(plan_scene(SCENE), grey=True)
+def test_a_grey_scene_stays_grey_and_keeps_its_size(grey: Painter, name: str) -> None:
     picture = Disturbed(grey, Disturbance(name, START, LENGTH)).frame(170).picture
     assert picture.shape == (96, 160)
     assert picture.dtype == np.uint8
