@@ -264,6 +264,8 @@ class LiveRun:
             _now,
         )
         camera.lights = CameraLights(config, school, state, learned=found.lights, model=model, ready=camera.ready)
+        if model is not None or found.lights:
+            camera.ready()
         self.cameras[config.name] = camera
         self._retention.watch(list(self._folders.values()))
         options = CameraOptions(

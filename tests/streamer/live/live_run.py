@@ -75,7 +75,9 @@ class Commanded:
     """An HTTP camera (motion JPEG) that shows what it is told to."""
 
     uri: str = ""
-    mode: str = "normal"  # normal, black, frozen, small
+    mode: str = (
+        "normal"  # normal, black, frozen, small, fast (three times), calm (noise alone), hand (moves in a corner)
+    )
 
 
 @contextmanager
@@ -94,7 +96,12 @@ def commanded_camera(pictures: list[np.ndarray]) -> Iterator[Commanded]:
             try:
                 while not getattr(self.server, "stopping", False):
                     number = round((time.monotonic() - began) * RATE)
-                    picture = course[number % len(course)]
+                    picture = course[number * (3 if camera.mode == "fast" else 1) % len(course)]
+                    if camera.mode in {"calm", "hand"}:
+                        picture = cv2.add(course[0], noise.integers(0, 4, course[0].shape, dtype=np.uint8))
+                    if camera.mode == "hand":
+                        left = 8 + 6 * (number % 6)
+                        picture[8:30, left : left + 14] = 255 - picture[8:30, left : left + 14]
                     if camera.mode == "frozen":
                         picture = still
                     still = picture
