@@ -227,6 +227,7 @@ class LiveCamera:
         shop, began = self._shop, time.monotonic()
         moment = frame.wall_clock or shop.now()
         shop.metrics.frame_in(self.name, moment.timestamp())
+        shop.metrics.stage(Stage.DECODE, (shop.now() - moment).total_seconds())
         condition = GOOD
         if frame.corrupt:
             shop.metrics.dropped(self.name, Unscored.CORRUPT)
@@ -297,12 +298,17 @@ class LiveCamera:
         given = iter(own)
         provisional = self.lights.provisional(watching)
         info = self._source.info if self._source is not None else None
+        began = time.monotonic()
         for item in items:
             verdict = next(given) if item.window is not None else None
             outcome = Outcome(item.frame, watching, verdict, item.motion, item.note, item.held, provisional)
-            job = partial(self.outputs.take, outcome, info)
+            job = partial(self._write, outcome, info, began)
             if not self._shop.writer.give(job, BYTES_PER_PIXEL * item.frame.luma.size):
                 self._shop.metrics.dropped(self.name, Unscored.QUEUE_FULL)
+
+    def _write(self, outcome: Outcome, info: SourceInfo | None, began: float) -> None:
+        self.outputs.take(outcome, info)
+        self._shop.metrics.stage(Stage.WRITE, time.monotonic() - began)
 
     def _tell(self, notices: Sequence[Notice]) -> None:
         if notices:
