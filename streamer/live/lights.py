@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from streamer.live.learned_state import LearnedState
     from streamer.sinks.worker import Worker
 
+LIGHT_BYTES = 12 * 2**20  # what is kept to learn from, per light
 LIGHT_LOOK = 1.0  # seconds between two looks whether the picture is colour or infrared
 LIGHT_LOOKS = 3  # looks in a row that must agree before the camera counts as switched
 
@@ -279,5 +280,6 @@ class CameraLights:
             learn_seconds=self._config.learn_hours * 3600,
             false_alarms_per_day=self._config.false_alarms_per_day,
             decision=self._config.decision,
+            memory_bytes=LIGHT_BYTES,
             seed=self._school.seed,
         )
