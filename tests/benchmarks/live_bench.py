@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from prometheus_client.parser import text_string_to_metric_families  # noqa: E402 - the checkout must be found first
+from prometheus_client.parser import text_string_to_metric_families  # noqa: E402
 
 from detectors.learning import learn_scene  # noqa: E402
 from detectors.scene_model import SceneModel  # noqa: E402
@@ -194,6 +194,37 @@ def fetched(url: str) -> Counts:
     """Read ``/metrics`` over HTTP."""
     with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own address
         return Counts(answer.read().decode())
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What a process holds, as the system counts it.
+
+    Attributes:
+        rss: bytes of memory.
+        threads, files: how many; open file handles, sockets among them.
+        cpu: seconds of a core used so far.
+    """
+
+    rss: int
+    threads: int
+    files: int
+    cpu: float
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """Look at a process.
+
+        Raises:
+            OSError: it is gone.
+        """
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return cls(
+            rss=int(fields[21]) * os.sysconf("SC_PAGE_SIZE"),
+            threads=int(fields[17]),
+            files=sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()),
+            cpu=(int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"),
+        )
 
 
 def machine() -> str:
