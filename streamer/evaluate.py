@@ -17,7 +17,7 @@ from preprocess.errors import UsageError
 from streamer.evaluate_cache import SceneCache
 from streamer.evaluate_fitting import fitted, refuse_unknown_detector
 from streamer.evaluate_footage import facts_of
-from streamer.evaluate_measure import MeasuredClip, clip_figures, measure, summary_of
+from streamer.evaluate_measure import MeasuredClip, clip_figures, in_sequence, measure, summary_of
 from streamer.evaluate_output import fit_settings, machine, write_outputs
 from streamer.evaluate_scores import StoppedError, score_clip
 from streamer.evaluate_stills import STILL_SET, evaluate_stills, refuse_what_stills_lack
@@ -196,15 +196,17 @@ class _SceneWork:
             StoppedError: the user asked to stop.
             InputError: a clip cannot be read or does not fit its truth.
         """
-        return [
+        return in_sequence(
             measure(self._scene, test, self._scores(test), self._cache, self._scored_with, self._console, self._label)
             for test in clips
-        ]
+        )
 
     def frame_auc(self, clips: Iterable[TestClip]) -> float | None:
         """Frame AUC over some clips alone; None where there are not both kinds of frames."""
         scored = [(test, self._scores(test)) for test in clips]
-        found = [MeasuredClip(self._scene, test, test.truth(scores.times), scores) for test, scores in scored]
+        found = in_sequence(
+            MeasuredClip(self._scene, test, test.truth(scores.times), scores) for test, scores in scored
+        )
         return summary_of(found).metrics.get("frame_auc")
 
     def _scores(self, test: TestClip) -> ClipScores:

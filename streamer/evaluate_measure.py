@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -20,7 +20,7 @@ from streamer.evaluate_scores import StoppedError
 from streamer.sinks.writing import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -41,6 +41,7 @@ class MeasuredClip:
         irregular: ``(N,)`` truth of every used frame.
         scores: of one seed.
         pixels: its pixel truth against its maps; None where the set has frame truth alone.
+        before: last score of the file it goes on from; None where it begins by itself.
     """
 
     scene: EvaluationScene
@@ -48,6 +49,7 @@ class MeasuredClip:
     irregular: NDArray[np.bool_]
     scores: ClipScores
     pixels: PixelResult | None = None
+    before: float | None = None
 
     @property
     def name(self) -> str:
@@ -71,7 +73,7 @@ class MeasuredClip:
                 )
                 for number, (start, end) in enumerate(scores.events)
             )
-        return ClipResult(self.name, self.irregular, scores.statistic, self.pixels, alarms, scores.times)
+        return ClipResult(self.name, self.irregular, scores.statistic, self.pixels, alarms, scores.times, self.before)
 
 
 def measure(
@@ -105,6 +107,18 @@ def measure(
     return MeasuredClip(scene, test, irregular, scores, kept)
 
 
+def in_sequence(clips: Iterable[MeasuredClip]) -> list[MeasuredClip]:
+    """The clips of a test in order; one that goes on from the file before it knows that file's last score."""
+    found: list[MeasuredClip] = []
+    last: float | None = None
+    for clip in clips:
+        before = last if clip.test.continues else None
+        known = clip.scores.statistic[~np.isnan(clip.scores.statistic)]
+        last = float(known[-1]) if known.size else None
+        found.append(replace(clip, before=before))
+    return found
+
+
 def summary_of(clips: Sequence[MeasuredClip]) -> MetricSet:
     """All figures over the pooled frames of some clips."""
     return summarise([clip.result for clip in clips])
@@ -112,7 +126,9 @@ def summary_of(clips: Sequence[MeasuredClip]) -> MetricSet:
 
 def equal_error_threshold(clips: Sequence[MeasuredClip]) -> float:
     """The statistic at the equal error rate of the pooled frames; the median of all where there is no curve."""
-    curve = summarise([ClipResult(clip.name, clip.irregular, clip.scores.statistic) for clip in clips]).frame
+    curve = summarise(
+        [ClipResult(clip.name, clip.irregular, clip.scores.statistic, before=clip.before) for clip in clips]
+    ).frame
     if curve is None:
         return float(np.nanmedian(np.concatenate([clip.scores.statistic for clip in clips])))
     balance = curve.false_positive + curve.true_positive - 1.0

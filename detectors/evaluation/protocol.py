@@ -73,6 +73,7 @@ class TestClip:
         irregular: ``(N,)`` truth of every used frame; or its irregular ranges, where only who reads the recording can
             count its frames. :meth:`truth` serves both.
         masks: pixel truth of the used frames; None where the set has frame truth alone.
+        continues: it goes on where the clip before it in the test ends: one recording in several files.
     """
 
     __test__ = False  # not a test case for pytest
@@ -80,6 +81,7 @@ class TestClip:
     clip: Clip
     irregular: NDArray[np.bool_] | tuple[IrregularRange, ...]
     masks: Masks | None = None
+    continues: bool = False
 
     def truth(self, times: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Truth of the frames that were read.

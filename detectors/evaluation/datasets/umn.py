@@ -65,6 +65,7 @@ def read(path: Path) -> EvaluationSet:
     notes = (
         f"scenes {', '.join(map(str, numbers))}; {len(sequences)} sequences; annotation B",
         "fitted on the first 60 % of the frames before each escape, tested on all later ones",
+        "the second file of a sequence goes on where the first ends: until it has a window, the last score stays",
         "the corner with the burned-in label is painted over in learning and test",
     )
     return EvaluationSet("umn", "UMN", scenes, notes)
@@ -77,7 +78,9 @@ def _scene(number: int, sequences: list[_Sequence]) -> EvaluationScene:
         suffix = "" if rate == FITTED_AT else f"-{rate.replace(' ', '')}"
         pieces = [(one, piece) for one in sequences for piece in _pieces(one, one.learned, one.frames, rate, suffix)]
         tests[rate] = tuple(
-            TestClip(clip, (numbers >= one.first) & (numbers <= one.last)) for one, (clip, numbers) in pieces
+            # The second file of a sequence goes on 2-3 frames after the first one ends.
+            TestClip(clip, (numbers >= one.first) & (numbers <= one.last), continues=bool(numbers[0] > one.learned))
+            for one, (clip, numbers) in pieces
         )
     test = tests.pop(FITTED_AT)
     return EvaluationScene(f"scene{number}", tuple(normal), test, variants=tests, ignored=(LABEL,))

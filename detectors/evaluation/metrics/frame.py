@@ -15,16 +15,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def fill_unscored(scores: NDArray[np.floating], clip: str = "the clip") -> tuple[NDArray[np.float64], int]:
+def fill_unscored(
+    scores: NDArray[np.floating], clip: str = "the clip", *, before: float | None = None
+) -> tuple[NDArray[np.float64], int]:
     """Give frames without a score the score a watcher would still be showing; the count is to be reported.
 
     A window needs pictures before the frame it judges, so the first frames of a clip (five times the spacing) have
     no score: they take that of the clip's first scored frame. Later ones (after a gap) keep the last score before
-    them. No frame of the truth is left out, so figures stay comparable with those of others.
+    them, and so do the first ones of a clip that goes on where another file ended. No frame of the truth is left out,
+    so figures stay comparable with those of others.
 
     Args:
         scores: ``(N,)``, NaN for frames without a score.
         clip: name for the error.
+        before: the last score of the file that the clip goes on from; None where it begins by itself.
 
     Returns:
         ``(N,)`` scores without NaN, and how many were filled.
@@ -37,7 +41,10 @@ def fill_unscored(scores: NDArray[np.floating], clip: str = "the clip") -> tuple
     if not scored.size:
         raise InputError(f"no frame of {clip} could be scored: it is shorter than a window; leave it out of the set")
     source = scored[np.maximum(np.searchsorted(scored, np.arange(values.size), side="right") - 1, 0)]
-    return values[source], int(values.size - scored.size)
+    filled = values[source]
+    if before is not None:
+        filled[: scored[0]] = before
+    return filled, int(values.size - scored.size)
 
 
 def macro_area(clips: Iterable[tuple[NDArray[np.bool_], NDArray[np.floating]]]) -> float | None:

@@ -33,6 +33,7 @@ class ClipResult:
         pixels: the result of the clip's ``PixelTally``; None where the set has no masks.
         alarms: events at the shipped threshold; None where they were not computed.
         times: ``(N,)`` seconds of the frames, on the clock of the alarms; needed with alarms.
+        before: last score of the file it goes on from; None where it begins by itself.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ClipResult:
     pixels: PixelResult | None = None
     alarms: tuple[Alarm, ...] | None = None
     times: NDArray[np.float64] | None = None
+    before: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def summarise(clips: Sequence[ClipResult]) -> MetricSet:
     for clip in clips:
         if clip.scores.shape != clip.irregular.shape:
             raise ValueError(f"{clip.name}: truth {clip.irregular.shape} and scores {clip.scores.shape} differ")
-        scores, missing = fill_unscored(clip.scores, clip.name)
+        scores, missing = fill_unscored(clip.scores, clip.name, before=clip.before)
         filled.append((clip.irregular, scores))
         unscored += missing
     irregular = np.concatenate([truth for truth, _ in filled] or [np.zeros(0, np.bool_)])

@@ -114,6 +114,8 @@ def test_the_first_frames_take_the_first_score_and_later_ones_keep_the_last() ->
     filled, count = fill_unscored(np.array([nan, nan, 3.0, 1.0, nan, nan, 2.0, nan]))
     np.testing.assert_array_equal(filled, [3, 3, 3, 1, 1, 1, 2, 2])
     assert count == 5
+    follower, _ = fill_unscored(np.array([nan, nan, 3.0, nan]), before=0.5)
+    assert follower.tolist() == [0.5, 0.5, 3.0, 3.0]
     whole, none = fill_unscored(np.array([1.0, 2.0]))
     np.testing.assert_array_equal(whole, [1, 2])
     assert none == 0
