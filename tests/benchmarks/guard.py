@@ -1,6 +1,6 @@
 """False anomaly events while the light, the weather or the lens change, with the guard of live cameras and without it.
 
-    python tests/benchmarks/guard.py                      # every disturbance on two scenes: half an hour or so
+    python tests/benchmarks/guard.py                      # every disturbance on two scenes, 20 minutes or so
     python tests/benchmarks/guard.py --scenes 4 --first-seed 7200 --size 640x360
     python tests/benchmarks/guard.py --disturbances rain snow --seconds 60
 
@@ -276,23 +276,26 @@ class Bench:
 def table_of(results: Sequence[Result]) -> str:
     """One line per disturbance, in Markdown."""
     lines = [
-        "| disturbance | watched | false events/h, without | with the guard | held back | longest | after | events |",
+        "| disturbance | watched | false events | with the guard | held back | longest | after | events of the camera |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in dict.fromkeys(result.disturbance for result in results):
         some = [result for result in results if result.disturbance == name]
-        hours = sum(result.seconds for result in some) / 3600
+        seconds = sum(result.seconds for result in some)
         health: Counter[str] = sum((Counter(result.health) for result in some), Counter())
         found = [result.detected for result in some if result.detected is not None]
-        held = sum(sum(result.held.values()) for result in some) / len(some)
+        held = sum(sum(result.held.values()) for result in some)
         lines.append(
-            f"| {name.replace('_', ' ')} | {60 * hours:.1f} min"
-            f" | {sum(len(r.events) for r in some) / hours:.0f} | {sum(len(r.guarded) for r in some) / hours:.0f}"
-            f" | {held:.1f} s of {3600 * hours / len(some):.0f} s | {max(r.longest for r in some):.1f} s"
-            f" | {f'{max(found):.1f} s' if found else '-'}"
+            f"| {name.replace('_', ' ')} | {seconds:.0f} s"
+            f" | {_rate(sum(len(r.events) for r in some), seconds)} | {_rate(sum(len(r.guarded) for r in some), seconds)}"
+            f" | {held:.1f} s | {max(r.longest for r in some):.1f} s | {f'{max(found):.1f} s' if found else '-'}"
             f" | {', '.join(f'{count} {kind}' for kind, count in sorted(health.items())) or '-'} |"
         )
     return "\n".join(lines)
+
+
+def _rate(count: int, seconds: float) -> str:
+    return f"{count} ({3600 * count / seconds:.0f} per hour)" if count else "0"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
