@@ -228,9 +228,7 @@ class TorchNetworks:
             stop=stop,
         )
 
-    def calibrate(
-        self, footage: Footage, *, budget_seconds: float, seed: int, stop: Callable[[], bool]
-    ) -> SceneModel:
+    def calibrate(self, footage: Footage, *, budget_seconds: float, seed: int, stop: Callable[[], bool]) -> SceneModel:
         """Learn a live camera's scene with the base model's networks as they are, which all cameras share.
 
         Raises:

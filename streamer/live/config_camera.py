@@ -145,7 +145,7 @@ class CameraDefaults(Settings):
     model: FilePath | None = Field(
         default=None, description="This camera's own model, as written by 'avid-watch fit'; nothing is learned then."
     )
-    learn: Length = Field(default=60.0, description="Normal footage to see before the camera is first judged.")
+    learn: Length = Field(default=30.0, description="Normal footage to see before the camera is first judged.")
     learn_hours: float = Field(
         default=24.0,
         ge=0,

@@ -26,7 +26,7 @@ def test_the_defaults_are_those_the_documentation_names():
     config = live()
     (gate,) = config.cameras
     assert (gate.name, gate.transport, gate.realtime, gate.enabled) == ("gate_stream", "tcp", False, True)
-    assert (gate.learn, gate.learn_hours, gate.model, gate.normal) == (60, 24, None, ())
+    assert (gate.learn, gate.learn_hours, gate.model, gate.normal) == (30, 24, None, ())
     assert (gate.false_alarms_per_day, gate.decision) == (1, "joint")
     assert (gate.max_reconnects, gate.stall, gate.record, gate.snapshots) == (None, 20, None, True)
     assert (gate.clips.enabled, gate.clips.pre_roll, gate.clips.post_roll, gate.clips.annotated) == (True, 5, 5, False)
