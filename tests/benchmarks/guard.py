@@ -276,7 +276,7 @@ class Bench:
 def table_of(results: Sequence[Result]) -> str:
     """One line per disturbance, in Markdown."""
     lines = [
-        "| disturbance | watched | false events | with the guard | held back | longest | after | events of the camera |",
+        "| disturbance | watched | false events | with the guard | held back | longest | after | its own events |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in dict.fromkeys(result.disturbance for result in results):
@@ -285,13 +285,17 @@ def table_of(results: Sequence[Result]) -> str:
         health: Counter[str] = sum((Counter(result.health) for result in some), Counter())
         found = [result.detected for result in some if result.detected is not None]
         held = sum(sum(result.held.values()) for result in some)
+        without, guarded = (_rate(sum(map(len, events)), seconds) for events in _events(some))
         lines.append(
             f"| {name.replace('_', ' ')} | {seconds:.0f} s"
-            f" | {_rate(sum(len(r.events) for r in some), seconds)} | {_rate(sum(len(r.guarded) for r in some), seconds)}"
-            f" | {held:.1f} s | {max(r.longest for r in some):.1f} s | {f'{max(found):.1f} s' if found else '-'}"
+            f" | {without} | {guarded} | {held:.1f} s | {max(r.longest for r in some):.1f} s | {f'{max(found):.1f} s' if found else '-'}"
             f" | {', '.join(f'{count} {kind}' for kind, count in sorted(health.items())) or '-'} |"
         )
     return "\n".join(lines)
+
+
+def _events(results: Sequence[Result]) -> tuple[list[list[tuple[float, float]]], list[list[tuple[float, float]]]]:
+    return [result.events for result in results], [result.guarded for result in results]
 
 
 def _rate(count: int, seconds: float) -> str:
