@@ -288,7 +288,8 @@ def table_of(results: Sequence[Result]) -> str:
         without, guarded = (_rate(sum(map(len, events)), seconds) for events in _events(some))
         lines.append(
             f"| {name.replace('_', ' ')} | {seconds:.0f} s"
-            f" | {without} | {guarded} | {held:.1f} s | {max(r.longest for r in some):.1f} s | {f'{max(found):.1f} s' if found else '-'}"
+            f" | {without} | {guarded} | {held:.1f} s"
+            f" | {max(r.longest for r in some):.1f} s | {f'{max(found):.1f} s' if found else '-'}"
             f" | {', '.join(f'{count} {kind}' for kind, count in sorted(health.items())) or '-'} |"
         )
     return "\n".join(lines)
