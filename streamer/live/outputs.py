@@ -188,14 +188,13 @@ class CameraOutputs:
             self._scores.flush()
 
     def lost(self) -> None:
-        """The connection is gone: what a clip or a recording has is completed."""
+        """The connection is gone: what a clip has is completed."""
         with self._lock:
             if self.evidence is not None:
                 self.evidence.lost()
             if self._annotated is not None:
                 self._annotated.break_off()
-            if self._recorder is not None:
-                self._recorder.cut()
+            # The recording begins a new file by itself, once the frames that are still on their way are in the old one.
             self._tell_score(self._now(), None)
 
     def close(self, seconds: float) -> None:
