@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from fractions import Fraction
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from streamer.sinks.writing import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import tzinfo
+    from datetime import date, tzinfo
 
     from detectors.base import Verdict
     from streamer.events import Event, EventMessage
@@ -125,6 +126,7 @@ class CameraOutputs:
         self._metrics = metrics
         self._warn = warn
         self._now = now
+        self._zone = zone
         self._lock = RLock()
         self._hours = config.armed_hours()
         self._log = EventLog(folder.events, append=True)
@@ -143,7 +145,7 @@ class CameraOutputs:
         self._recorder = (
             SegmentedRecorder(folder, storage, zone=zone, segment_seconds=config.record) if config.record else None
         )
-        self._overlay: tuple[Watching, SourceInfo, Overlay] | None = None
+        self._overlay: tuple[Watching, SourceInfo, date, Overlay] | None = None
         self._lines: dict[EventKind, _Line] = {}
         self._highest: float | None = None
         self._told: datetime | None = None
@@ -297,7 +299,7 @@ class CameraOutputs:
             return None
         scorer = best.watching.scorer
         picture = snapshot(
-            best.frame,
+            self._by_time_of_day(best.frame),
             best.verdict,
             grid=scorer.grid,
             working_size=scorer.placement.working_size,
@@ -316,17 +318,26 @@ class CameraOutputs:
             return None
         return f"{SNAPSHOTS}/{path.name}"
 
+    def _by_time_of_day(self, frame: Frame) -> Frame:
+        """The frame with a time that people read on a picture: of the camera's own day, not since 1970."""
+        moment = datetime.fromtimestamp(float(frame.pts), self._zone)
+        midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+        return replace(frame, pts=frame.pts - Fraction(midnight.timestamp()))
+
     def _draw(self, outcome: Outcome, info: SourceInfo, moment: datetime) -> None:
         watching = outcome.watching
-        if self._overlay is None or self._overlay[0] is not watching or self._overlay[1] is not info:
+        day = moment.astimezone(self._zone).date()
+        if self._overlay is None or self._overlay[:3] != (watching, info, day):
             scorer = watching.scorer
             overlay = Overlay(info, scorer.grid, scorer.placement.working_size, threshold=watching.threshold)
-            self._overlay = (watching, info, overlay)
+            self._overlay = (watching, info, day, overlay)
         line = self._lines[EventKind.ANOMALY]
         ids = () if line.machine.open_id is None else (line.machine.open_id,)
         verdict = outcome.verdict
         shown = held_back(verdict) if verdict is not None and outcome.held else verdict
-        picture = self._overlay[2].draw(outcome.frame, shown, learning=outcome.provisional, event_ids=ids)
+        picture = self._overlay[3].draw(
+            self._by_time_of_day(outcome.frame), shown, learning=outcome.provisional, event_ids=ids
+        )
         if self._annotated is not None:
             self._annotated.picture(outcome.frame.pts, picture)
         if self._recorder is not None:
