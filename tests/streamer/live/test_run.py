@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import av
 import pytest
 import yaml
 
@@ -68,10 +69,13 @@ def test_a_camera_learns_by_itself_and_a_restart_goes_on_with_what_it_learned(
         assert (learned / "colour.avid").read_bytes() == first
 
 
-def test_anomalies_of_a_camera_that_still_learns_are_provisional(scene: NormalScene, tmp_path: Path) -> None:
+def test_anomalies_of_a_camera_that_still_learns_are_provisional_and_recorded(
+    scene: NormalScene, tmp_path: Path
+) -> None:
     with commanded_camera(scene.pictures) as camera:
         zone = {"name": "bench", "kind": "watch", "polygon": [[0, 0], [1, 0], [1, 1], [0, 1]]}
         gate = {"name": "gate", "uri": camera.uri, "learn": "3s", "false_alarms_per_day": 86400, "zones": [zone]}
+        gate |= {"record": "10m", "clips": {"annotated": True, "post_roll": "1s"}}
         with Run(settings(tmp_path, gate)) as run:
             run.wait_for("gate", WATCHING, seconds=60)
             camera.mode = "fast"
@@ -80,6 +84,12 @@ def test_anomalies_of_a_camera_that_still_learns_are_provisional(scene: NormalSc
             assert message.event["provisional"] is True
             assert message.event["zones"] == ["bench"]
             assert (tmp_path / "out" / "gate.avid" / message.event["snapshot"]).is_file()
+        folder = tmp_path / "out" / "gate.avid"
+        videos = [*folder.glob("recordings/*/*.mp4"), *folder.glob("clips/*-annotated.mp4")]
+        assert len(videos) >= 2
+        for video in videos:
+            with av.open(str(video)) as container:
+                assert sum(1 for _ in container.decode(video=0)) > 5
 
 
 def test_a_changed_cameras_file_begins_new_cameras_and_leaves_the_others_alone(
