@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 DISK_BYTES = 24 * 2**20
-LEFT_BYTES = 100 * 1024
-"""What the filler leaves of the small disk."""
 
 
 def disk(bench: Bench) -> Row:
@@ -112,10 +110,10 @@ def small_disk(folder: Path) -> Iterator[None]:
 
 
 def fill(path: Path) -> None:
-    """Write until little is free."""
-    told_of = os.statvfs(path.parent)
-    with path.open("wb") as file:
-        file.write(bytes(max(0, told_of.f_bavail * told_of.f_frsize - LEFT_BYTES)))
+    """Write until nothing is free."""
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
 
 
 @contextmanager

@@ -129,9 +129,11 @@ def loss(bench: Bench) -> Row:
         time.sleep(30)
         decoded, corrupt = counts.decoded - before, counts.corrupt - corrupt
         share = (run.scored("gate") - scored) / max(1, decoded)
+        states = [m.document["state"] for m in run.messages() if m.camera == "gate" and m.kind == "state"]
     return bench.row(
         f"5 % packet loss over UDP ({means})",
-        note=f"{corrupt} of {decoded} pictures found damaged, {100 * share:.0f} % scored; watching never stopped",
+        note=f"{corrupt} of {decoded} pictures found damaged, {100 * share:.0f} % scored; "
+        f"degraded {states.count('degraded')} times, offline {states.count('offline')} times",
         expected=[],
     )
 
