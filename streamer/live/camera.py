@@ -26,6 +26,7 @@ from streamer.windowing import BYTES_PER_PIXEL, FramePreparer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
+    from fractions import Fraction
 
     from detectors.base import Verdict
     from detectors.scorer import Evidence
@@ -237,13 +238,14 @@ class LiveCamera:
             infrared = self.lights.light == "infrared"
             condition = self._monitor.push(frame.luma, frame.pts, infrared=infrared)
         self._tell(self._health.frame(condition, corrupt=frame.corrupt, wall_clock=moment, pts=frame.pts))
-        watching = self.lights.watching((frame.luma.shape[1], frame.luma.shape[0]))
+        period = self._period()
+        watching = self.lights.watching((frame.luma.shape[1], frame.luma.shape[0]), period)
         if watching is None:
             if self._latest is not None:
                 self._latest = None
                 self._tell(self._health.learning())
             if condition.usable and not frame.corrupt:
-                self.lights.gather(frame)
+                self.lights.gather(frame, period)
             return
         preparer = self._preparer_for(watching)
         held = self._health.hold_back(frame.pts)
@@ -257,6 +259,10 @@ class LiveCamera:
         shop.metrics.stage(Stage.PREPARE, made - began)
         item = LiveItem(frame, prepared.window, prepared.note, held, watching, motion, made)
         shop.batcher.put(self.name, item, prepared.size)
+
+    def _period(self) -> Fraction | None:
+        info = self._source.info if self._source is not None else None
+        return None if info is None or not info.frame_rate else 1 / info.frame_rate
 
     def _preparer_for(self, watching: Watching) -> FramePreparer:
         """What builds the windows of a model; anew where they are others than before."""

@@ -12,6 +12,7 @@ from detectors.camera_knowledge import Learned
 from detectors.live_learning import LearningSettings, LiveLearner, Use, refreshed
 from preprocess.conditions import is_infrared
 from preprocess.errors import AvidWatchError
+from streamer.footage import RecordedFootage
 from streamer.live.watching import Watching
 from streamer.live_footage import LiveFootage
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from detectors.scene_model import SceneModel
     from detectors.scorer import Evidence
     from preprocess.geometry import Size
-    from preprocess.pictures import Window
+    from preprocess.pictures import Footage, Window
     from streamer.frames import Frame
     from streamer.live.config import CameraConfig
     from streamer.live.learned_state import LearnedState
@@ -43,7 +44,7 @@ class School:
 
     Attributes:
         learning: the thread that makes models.
-        learn: makes the first model of a scene from gathered pictures, within so many seconds.
+        learn: makes the first model of a scene from pictures, within so many seconds.
         budget: those seconds.
         seed: of everything random.
         warn: told in one line what a person should know.
@@ -52,7 +53,7 @@ class School:
     """
 
     learning: Worker
-    learn: Callable[[LiveFootage, float], SceneModel]
+    learn: Callable[[Footage, float], SceneModel]
     budget: float
     seed: int
     warn: Callable[[str], None]
@@ -114,6 +115,7 @@ class CameraLights:
         self._known: dict[Light, _Knowledge] = {"colour": _Knowledge(), "infrared": _Knowledge()}
         self._looked: Fraction | None = None
         self._disagreeing = 0
+        self._tried_elsewhere = False
 
     # The camera's reading thread.
 
@@ -133,26 +135,36 @@ class CameraLights:
         self.light = "infrared" if infrared else "colour"
         return True
 
-    def watching(self, size: Size) -> Watching | None:
+    def watching(self, size: Size, period: Fraction | None = None) -> Watching | None:
         """What judges pictures of this size now; None while nothing is known yet.
 
         Args:
             size: ``(width, height)`` of the upright picture, pixels.
+            period: seconds between pictures, where known.
         """
         known = self._known[self.light]
         if known.watching is None and known.footage is None:
             before = self._learned.pop(self.light, None)
             if self._model is not None:
-                self._use(known, self._model, None, size)
+                self._use(known, self._model, None, size, period)
             elif before is not None:
-                self._use(known, before.model, before.progress, size)
+                self._use(known, before.model, before.progress, size, period)
             else:
                 known.footage = LiveFootage(self._config.name)
-        if known.watching is not None and known.watching.size != size:
-            known.watching = Watching(known.watching.model, self._config, size, before=known.watching)
+                self._begin_elsewhere(known, size, period)
+        if known.watching is not None and (known.watching.size, known.watching.period) != (size, period):
+            known.watching = Watching(known.watching.model, self._config, size, period=period, before=known.watching)
         return known.watching
 
-    def gather(self, frame: Frame) -> None:
+    def _begin_elsewhere(self, known: _Knowledge, size: Size, period: Fraction | None) -> None:
+        """Learn from the recordings the settings name, once; by day: what they show at night nobody knows."""
+        if not self._config.normal or self.light != "colour" or self._tried_elsewhere or known.footage is None:
+            return
+        self._tried_elsewhere = known.footage.full = True
+        footage = RecordedFootage(list(self._config.normal))
+        self._school.learning.give(partial(self._learn, known, footage, size, period), must=True)
+
+    def gather(self, frame: Frame, period: Fraction | None = None) -> None:
         """Take a sound picture to learn from, while nothing is known."""
         known = self._known[self.light]
         footage, until = known.footage, Fraction(str(self._config.learn))
@@ -160,7 +172,7 @@ class CameraLights:
             return  # being learned from just now
         if footage.take(frame, until):
             size = (frame.luma.shape[1], frame.luma.shape[0])
-            self._school.learning.give(partial(self._learn, known, footage, size), must=True)
+            self._school.learning.give(partial(self._learn, known, footage, size, period), must=True)
 
     # The networks' thread.
 
@@ -212,7 +224,9 @@ class CameraLights:
                 learner.abandon()
                 return
             model = learner.adopt(found)
-            known.watching = Watching(model, self._config, known.watching.size, before=known.watching)
+            known.watching = Watching(
+                model, self._config, known.watching.size, period=known.watching.period, before=known.watching
+            )
             self._school.learning.give(partial(self._keep, self._everything()), must=True)
         elif learner.due:
             snapshot = learner.snapshot()
@@ -236,7 +250,7 @@ class CameraLights:
 
     # The learning thread.
 
-    def _learn(self, known: _Knowledge, footage: LiveFootage, size: Size) -> None:
+    def _learn(self, known: _Knowledge, footage: Footage, size: Size, period: Fraction | None) -> None:
         """Make the first model of a light."""
         if self._school.stopping():
             return
@@ -246,7 +260,7 @@ class CameraLights:
             self._school.warn(f"{self._config.name}: {error}; looking on")
             known.footage = None
             return
-        self._use(known, model, None, size)
+        self._use(known, model, None, size, period)
         self._keep(self._everything())
 
     def _make(self, known: _Knowledge, snapshot: Snapshot) -> None:
@@ -263,9 +277,18 @@ class CameraLights:
         except AvidWatchError as error:
             self._school.warn(f"{self._config.name}: {error}; until then a restart would learn anew")
 
-    def _use(self, known: _Knowledge, model: SceneModel, progress: Progress | None, size: Size) -> None:
+    def _use(
+        self,
+        known: _Knowledge,
+        model: SceneModel,
+        progress: Progress | None,
+        size: Size,
+        period: Fraction | None,
+    ) -> None:
         """Watch with a model from now on."""
-        watching = Watching(model, self._config, size)
+        watching = Watching(model, self._config, size, period=period)
+        for note in watching.scorer.notes:
+            self._school.warn(f"{self._config.name}: {note}")
         if watching.mask.leaves_nothing:
             name = self._config.name
             self._school.warn(f"{name}: its zones leave nothing of the picture to watch; look at their corners")

@@ -40,12 +40,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from detectors.scene_model import SceneModel
+    from preprocess.pictures import Footage
     from streamer.console import Console
     from streamer.events import EventMessage
     from streamer.live.config import CameraConfig, LiveConfig
     from streamer.live.config_changes import Changes
     from streamer.live.receivers import Receivers
-    from streamer.live_footage import LiveFootage
     from streamer.requests import LiveRequest
 
 LOOK = 0.2  # seconds between two looks of the main thread
@@ -319,7 +319,7 @@ class LiveRun:
         for name in list(self.cameras):
             self._remove(name)
 
-    def _learn(self, footage: LiveFootage, budget: float) -> SceneModel:
+    def _learn(self, footage: Footage, budget: float) -> SceneModel:
         """The first model of a camera; many cameras that begin at once share the time."""
         waiting = max(1, self._learning.waiting + 1)
         seconds = max(SHORTEST_BUDGET, budget / waiting)

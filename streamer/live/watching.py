@@ -27,21 +27,32 @@ class Watching:
         scorer: of this camera.
         mask: the camera's zones on the scorer's cells.
         size: ``(width, height)`` of the upright pictures, pixels.
+        period: seconds between them, where known.
     """
 
-    def __init__(self, model: SceneModel, config: CameraConfig, size: Size, *, before: Watching | None = None) -> None:
+    def __init__(
+        self,
+        model: SceneModel,
+        config: CameraConfig,
+        size: Size,
+        *,
+        period: Fraction | None = None,
+        before: Watching | None = None,
+    ) -> None:
         """Make the scorer.
 
         Args:
             model: has learned the scene.
             config: of the camera.
             size: of the upright pictures.
+            period: seconds between the camera's pictures, where known.
             before: what watched until now; zones where nothing may move keep what they know of stillness.
         """
         self.model = model
         self.size = size
+        self.period = period
         self.scorer: Scorer = model.scorer(
-            size, false_alarms_per_day=config.false_alarms_per_day, decision=config.decision
+            size, false_alarms_per_day=config.false_alarms_per_day, decision=config.decision, period=period
         )
         placement, threshold = self.scorer.placement, self.scorer.threshold
         self.mask = ZoneMask(config.zones, self.scorer.grid, placement, threshold)

@@ -92,6 +92,16 @@ def test_anomalies_of_a_camera_that_still_learns_are_provisional_and_recorded(
                 assert sum(1 for _ in container.decode(video=0)) > 5
 
 
+def test_a_camera_with_normal_recordings_learns_from_them_before_its_own_pictures(
+    scene: NormalScene, tmp_path: Path
+) -> None:
+    with commanded_camera(scene.pictures) as camera:
+        gate = {"name": "gate", "uri": camera.uri, "learn": "10m", "normal": [str(scene.clip)]}
+        with Run(settings(tmp_path, gate)) as run:
+            run.wait_for("gate", WATCHING, seconds=60)
+            run.wait_scored("gate")
+
+
 def test_a_changed_cameras_file_begins_new_cameras_and_leaves_the_others_alone(
     scene: NormalScene, tmp_path: Path
 ) -> None:
