@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 MOST_WAITING = 32
 """Windows of one camera that may wait for the networks; they are too old long before."""
+MOST_TROUBLES = 20
+"""Different errors of one camera that are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class LiveCamera:
         self._cause = ""
         self._thread: threading.Thread | None = None
         self._in_batcher = False
+        self._troubles: set[str] = set()
 
     @property
     def source(self) -> CameraSource | None:
@@ -165,7 +168,7 @@ class LiveCamera:
     def tick(self) -> None:
         """To be called about once a second."""
         self._tell(self._health.tick())
-        self._shop.writer.give(self.outputs.tick)
+        self._shop.writer.give(partial(self._guarded, self.outputs.tick))
 
     def ready(self) -> None:
         """There is a model: pictures are judged from now on."""
@@ -187,7 +190,7 @@ class LiveCamera:
         """The connection, or the attempt, failed."""
         self._cause = f"{cause.value}: {detail}" if detail else cause.value
         self._tell(self._health.lost(cause, detail))
-        self._shop.writer.give(self.outputs.lost, must=True)
+        self._shop.writer.give(partial(self._guarded, self.outputs.lost), must=True)
         if retry_in is None:
             self.gone = self._cause
 
@@ -312,10 +315,22 @@ class LiveCamera:
             if not self._shop.writer.give(job, BYTES_PER_PIXEL * item.frame.luma.size):
                 self._shop.metrics.dropped(self.name, Unscored.QUEUE_FULL)
 
-    def _write(self, outcome: Outcome, info: SourceInfo | None, began: float) -> None:
-        self.outputs.take(outcome, info)
-        self._shop.metrics.stage(Stage.WRITE, time.monotonic() - began)
-
     def _tell(self, notices: Sequence[Notice]) -> None:
         if notices:
-            self._shop.writer.give(partial(self.outputs.tell, notices), must=True)
+            self._shop.writer.give(partial(self._guarded, partial(self.outputs.tell, notices)), must=True)
+
+    # The writer's thread.
+
+    def _write(self, outcome: Outcome, info: SourceInfo | None, began: float) -> None:
+        self._guarded(partial(self.outputs.take, outcome, info))
+        self._shop.metrics.stage(Stage.WRITE, time.monotonic() - began)
+
+    def _guarded(self, job: Callable[[], None]) -> None:
+        """Do what belongs to this camera alone; what goes wrong there is told once, and concerns no other one."""
+        try:
+            job()
+        except Exception as error:  # noqa: BLE001 - for weeks, whatever happens
+            words = f"{type(error).__name__}: {error}"
+            if words not in self._troubles and len(self._troubles) < MOST_TROUBLES:
+                self._troubles.add(words)
+                self._shop.warn(f"{self.name}: could not be written down ({words}); watching goes on")

@@ -216,3 +216,23 @@ def test_a_program_that_is_killed_has_lost_no_event_and_goes_on_in_the_same_fold
     clips = list((tmp_path / "out" / "gate.avid" / "clips").iterdir())
     assert clips
     assert clips[0].stat().st_size > 1000
+
+
+def test_what_goes_wrong_while_one_camera_is_written_down_is_told_once_and_concerns_no_other(
+    scene: NormalScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with commanded_camera(scene.pictures) as one, commanded_camera(scene.pictures) as two:
+        cameras = [{"name": name, "uri": camera.uri, "model": scene.model} for name, camera in (("a", one), ("b", two))]
+        with Run(settings(tmp_path, *cameras)) as run:
+            run.wait_for("a", WATCHING)
+            run.wait_for("b", WATCHING)
+            broken = run.run.cameras["a"].outputs
+
+            def fail(*_: object) -> None:
+                raise RuntimeError("no such thing")
+
+            monkeypatch.setattr(broken, "take", fail)
+            run.wait_scored("b", 15)
+            assert run.err.getvalue().count("no such thing") == 1
+            monkeypatch.undo()
+            run.wait_scored("a")
