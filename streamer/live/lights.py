@@ -256,8 +256,9 @@ class CameraLights:
             return
         try:
             model = self._school.learn(footage, self._school.budget)
-        except AvidWatchError as error:
-            self._school.warn(f"{self._config.name}: {error}; looking on")
+        except Exception as error:  # noqa: BLE001 - one camera's trouble must not reach the others
+            reason = str(error) if isinstance(error, AvidWatchError) else f"{type(error).__name__}: {error}"
+            self._school.warn(f"{self._config.name}: not learned yet ({reason}); looking on")
             known.footage = None
             return
         self._use(known, model, None, size, period)
