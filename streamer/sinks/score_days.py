@@ -111,7 +111,7 @@ class ScoreDays:
                     self._waiting.popleft()
                 self.written += same
         except OSError as error:
-            self._leave()
+            self._shut()  # still ours: the retention must not take the day's table to make room
             if self._storage is not None:
                 reason = storage_reason(error) or (error.strerror or "it cannot be written").lower()
                 self._storage.failed(self._folder.name, self._folder.scores, reason)
@@ -155,12 +155,15 @@ class ScoreDays:
         self._file = path.open("ab", buffering=0)
         self._day = day
 
-    def _leave(self) -> None:
+    def _shut(self) -> None:
         file, self._file = self._file, None
-        path, self._path = self._path, None
         self._day = None
         if file is not None:
             file.close()
+
+    def _leave(self) -> None:
+        self._shut()
+        path, self._path = self._path, None
         if path is not None:
             self._folder.files.discard(path)
 
