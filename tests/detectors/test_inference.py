@@ -69,7 +69,8 @@ def test_bfloat16_scores_follow_float32_scores_closely(name: str) -> None:
         fast = ready(runtime.upload(windows)).float()
     with torch.inference_mode():
         exact = network(windows)
-    assert (fast - exact).abs().mean() < 0.02 * exact.std()
+    # A number keeps 8 bits of itself: what is nearly the same everywhere differs by more than its spread says.
+    assert (fast - exact).abs().mean() < 0.02 * (exact.std() + exact.abs().mean())
 
 
 def test_float32_runs_without_autocast() -> None:
