@@ -111,7 +111,8 @@ def test_every_command_line_uses_options_its_command_has(page: Path) -> None:
 def test_every_option_named_in_passing_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     # What belongs to other programs is not ours to check.
-    lines = [line for line in text.splitlines() if not re.search(r"python3? -m|pip |apt-get|pytest|tests/benchmarks/", line)]
+    others = re.compile(r"python3? -m|pip |apt-get|pytest|tests/benchmarks/")
+    lines = [line for line in text.splitlines() if not others.search(line)]
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(lines)))
     known = PROGRAM_OPTIONS.union(*(options_of(command) for command in COMMANDS))
     assert named <= known
