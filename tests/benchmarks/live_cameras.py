@@ -61,6 +61,7 @@ class Camera:
         rate: pictures per second.
         mode: one of MODES.
         since: monotonic moment the mode began.
+        last: place in the course of the picture before.
     """
 
     course: Sequence[Picture]
@@ -69,6 +70,7 @@ class Camera:
     rate: float
     mode: str = "normal"
     since: float = 0.0
+    last: int = 0
     noise: np.random.Generator = field(default_factory=np.random.default_rng)
 
     def change(self, mode: str) -> None:
@@ -80,7 +82,8 @@ class Camera:
         moment, mode = time.time(), self.mode
         place = (self.start + number) % len(self.course)
         if mode == "frozen":
-            place = (self.start + round((self.since - self.since % 1) * self.rate)) % len(self.course)
+            place = self.last
+        self.last = place
         if mode in {"normal", "frozen"}:
             return stamped(self.encoded[place], moment, mode)
         return stamped(encode(self._other(self.course[place], mode)), moment, mode)

@@ -112,6 +112,8 @@ class Ledger:
         broken = self._unreadable(logged)
         if broken:
             note = f"{note}; EVIDENCE UNREADABLE: {', '.join(broken)}"
+        for name, _, kind, _, _ in filter(self._false, events):
+            note = f"{note}; FALSE: {kind} {name}, {logged.get(name, (None, {}))[1]}"
         others = [camera for _, camera, kind, _, _ in events if camera == HEALTHY and kind != "storage_full"]
         if others:
             note = f"{note}; THE HEALTHY CAMERA HAD {len(others)} EVENTS"
