@@ -227,6 +227,13 @@ class Process:
         )
 
 
+def busy() -> float:
+    """Seconds of all cores that the whole machine has been at work so far."""
+    fields = Path("/proc/stat").read_text(encoding="utf-8").splitlines()[0].split()[1:9]
+    user, nice, system, _idle, _waiting, interrupts, soft, _stolen = map(int, fields)
+    return (user + nice + system + interrupts + soft) / os.sysconf("SC_CLK_TCK")
+
+
 def machine() -> str:
     """What all this ran on, in a line."""
     model = platform.processor() or platform.machine()
