@@ -233,9 +233,7 @@ class LiveCamera:
         shop.metrics.frame_in(self.name, moment.timestamp())
         shop.metrics.stage(Stage.DECODE, (shop.now() - moment).total_seconds())
         condition = GOOD
-        if frame.corrupt:
-            shop.metrics.dropped(self.name, Unscored.CORRUPT)
-        else:
+        if not frame.corrupt:
             if self.lights.look(frame):
                 self._preparer = None
             infrared = self.lights.light == "infrared"
@@ -256,8 +254,6 @@ class LiveCamera:
         motion = None
         if prepared.window is not None:
             motion = watching.forbidden(prepared.window, frame.pts, learn=not held)
-        elif prepared.note != CORRUPT:
-            shop.metrics.dropped(self.name, Unscored.GAP)
         made = time.monotonic()
         shop.metrics.stage(Stage.PREPARE, made - began)
         item = LiveItem(frame, prepared.window, prepared.note, held, watching, motion, made)
@@ -310,6 +306,8 @@ class LiveCamera:
         began = time.monotonic()
         for item in items:
             verdict = next(given) if item.window is not None else None
+            if item.window is None:  # counted here and not before: the batcher counts what it drops itself
+                self._shop.metrics.dropped(self.name, Unscored.CORRUPT if item.note == CORRUPT else Unscored.GAP)
             outcome = Outcome(item.frame, watching, verdict, item.motion, item.note, item.held, provisional)
             job = partial(self._write, outcome, info, began)
             if not self._shop.writer.give(job, BYTES_PER_PIXEL * item.frame.luma.size):
