@@ -1,6 +1,6 @@
 """Whether D is alive: how far apart a recipe's D holds real patches and those that I makes of them.
 
-    python tests/benchmarks/alive_detector.py UCSDped2/Train/Train001 UCSDped2/Train/Train002 ... --presets paper default
+    python tests/benchmarks/alive_detector.py UCSDped2/Train/Train0* --presets paper default
 
 Each recipe is trained from nothing on the first 70 % of the footage, for so many seconds. Then moving crops of the last
 30 % are shown to D as they are, and as I restores them from noise, as in training. Printed: D's normality (1: real,
