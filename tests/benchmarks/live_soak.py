@@ -7,7 +7,8 @@ The program runs as a service does: a process of its own, ``--config cameras.yam
 of the cameras are RTSP servers that play a recording over and over, half are motion JPEG cameras; they learn by
 themselves and go on learning. Every minute an intruder passes one of the latter, every three minutes one is covered
 for eight seconds, so that events, snapshots, clips and a webhook have their share. What memory, threads, files and
-delay do is judged after the first quarter of the time, by a straight line through all samples.
+delay do is judged by a straight line through all samples after the first ten minutes, or the first quarter of a longer
+time: until then the memory of what was learned from fills up.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
 STAGES = ("decode", "prepare", "wait", "network", "write")
 INTRUDER_EVERY, INTRUDER_FOR = 60.0, 2.0
 COVER_EVERY, COVER_FOR = 180.0, 8.0
+FILLED = 10.0
+"""Minutes until the 24 MiB in which a camera remembers scores while it learns are full, at 10 pictures a second."""
 FLAT = 0.02
 """Of its level: growth per hour below this counts as none, and so does what the samples' scatter can explain."""
 
@@ -215,9 +218,10 @@ class Trend:
 
 
 def verdicts(samples: Sequence[Sample]) -> list[str]:
-    """A line each for memory, threads, files and delay, on what came after the first quarter."""
+    """A line each for memory, threads, files and delay, on what came after the start."""
     last = samples[-1].minutes
-    later = [sample for sample in samples if sample.minutes >= last / 4]
+    start = max(last / 4, min(FILLED, last / 2))
+    later = [sample for sample in samples if sample.minutes >= start]
     if len(later) < 4:
         return ["too few samples to judge"]
     lines = []
