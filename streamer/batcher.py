@@ -61,12 +61,14 @@ class BatchLimits:
         quota: items of one camera in a batch.
         most_age: seconds a live camera's item may have waited when it is taken.
         most_bytes: bytes that may wait per camera; a single item may be larger, or nothing could ever pass.
+        most_wait: seconds that an item waits for those of other cameras at most.
     """
 
     most: int = 8
     quota: int = 4
     most_age: float = 0.5
     most_bytes: int = 64 * 2**20
+    most_wait: float = LONGEST_WAIT
 
     def __post_init__(self) -> None:
         """Refuse bounds nothing could pass."""
@@ -272,7 +274,8 @@ class Batcher(Generic[T]):
     def _longest_wait(self, now: float) -> float:
         """Seconds from an item's arrival until its batch goes, whoever is missing."""
         periods = [c.period for c in self._cameras.values() if c.period is not None and c.on_time(now)]
-        return min(max(min(periods, default=LONGEST_WAIT) - self._execution, SHORTEST_WAIT), LONGEST_WAIT)
+        most = self.limits.most_wait
+        return min(max(min(periods, default=most) - self._execution, SHORTEST_WAIT), most)
 
     def _collected(self, group: Hashable, now: float) -> Batch[T]:
         """Take one item of each camera in turn, whose turn was longest ago first, and so on to the bounds."""

@@ -44,8 +44,6 @@ class Unscored(Enum):
     REMOVED = DropReason.REMOVED.value  # its camera was taken away, or given another model
     GAP = "gap"  # too soon after a gap, a reconnection or a change of size: no window can be made of it
     CORRUPT = "corrupt"  # the picture was damaged
-    UNUSABLE = "unusable"  # black, covered or frozen
-    DISARMED = "disarmed"  # outside the hours in which the camera is armed
 
 
 class Stage(Enum):

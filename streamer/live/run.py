@@ -164,7 +164,7 @@ class LiveRun:
         self._learning = Worker("avid-learn", most_jobs=64, most_bytes=MOST_BYTES, failed=self._failed)
         ending.callback(self._learning.close, 0.5)
         most = self._networks.batch_size
-        limits = BatchLimits(most=max(most, 1), quota=max(1, min(4, most)))
+        limits = BatchLimits(most=max(most, 1), quota=max(1, min(4, most)), most_wait=config.max_wait)
         self._batcher: Batcher[LiveItem] = Batcher(limits)
         self._networks.base()
         self._judging = Judging(self._batcher, self.cameras, self._writer, self.metrics, self._failed)

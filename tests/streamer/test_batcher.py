@@ -89,6 +89,15 @@ def test_slow_networks_leave_the_shortest_wait_and_slow_cameras_the_longest():
         assert clock.now - began <= expected + 1e-6
 
 
+def test_no_batch_waits_longer_than_the_settings_allow():
+    batcher, clock = made(most_wait=0.01)
+    live(batcher, "one", "other")
+    film(batcher, clock, "one", until=6, period=0.8)
+    film(batcher, clock, "other", until=6, period=0.9)
+    found = batches(batcher, clock, until=5.5, takes=0.01)
+    assert max(batch.waited for moment, batch in found if moment > 2) <= 0.01 + 1e-6
+
+
 def test_a_camera_that_went_silent_is_not_waited_for():
     batcher, clock = made()
     live(batcher, "there", "gone")

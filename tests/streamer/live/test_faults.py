@@ -1,7 +1,7 @@
 """What goes wrong with live cameras, all of it at once: one run, nine cameras, a broker and a receiver that go away.
 
 Nothing here may disturb another camera, lose an event or raise a false alarm. docs/reliability.md has the table;
-``tests/benchmarks/faults.py`` measures it with the times of earnest runs.
+``tests/benchmarks/live_faults.py`` measures it with the times of earnest runs.
 """
 
 from __future__ import annotations
