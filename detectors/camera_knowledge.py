@@ -84,7 +84,7 @@ class CameraKnowledge:
 
     def learned(self) -> dict[Light, Learned]:
         """All that is worth saving."""
-        return {light: Learned(learner.model, learner.progress) for light, learner in self._learners.items()}
+        return {light: Learned(learner.model, learner.progress) for light, learner in tuple(self._learners.items())}
 
     @property
     def nbytes(self) -> int:

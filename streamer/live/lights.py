@@ -8,22 +8,26 @@ from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING
 
-from detectors.camera_knowledge import Learned
-from detectors.live_learning import LearningSettings, LiveLearner, Use, refreshed
+from detectors.camera_knowledge import CameraKnowledge
+from detectors.live_learning import LearningSettings, Use, refreshed
+from detectors.regions import Placement
 from preprocess.conditions import is_infrared
 from preprocess.errors import AvidWatchError
 from streamer.footage import RecordedFootage
 from streamer.live.watching import Watching
+from streamer.live.zones import ZoneMask
 from streamer.live_footage import LiveFootage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from detectors.base import Verdict
-    from detectors.camera_knowledge import Light
-    from detectors.learning_progress import Progress
-    from detectors.live_learning import Refreshed, Snapshot
+    from detectors.camera_knowledge import Learned, Light
+    from detectors.live_learning import LiveLearner, Refreshed, Snapshot
     from detectors.scene_model import SceneModel
     from detectors.scorer import Evidence
     from preprocess.geometry import Size
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
     from streamer.live.learned_state import LearnedState
     from streamer.sinks.worker import Worker
 
-LIGHT_BYTES = 12 * 2**20  # what is kept to learn from, per light
+LEARNING_BYTES = 24 * 2**20  # what is kept to learn from, both lights together
 LIGHT_LOOK = 1.0  # seconds between two looks whether the picture is colour or infrared
 LIGHT_LOOKS = 3  # looks in a row that must agree before the camera counts as switched
 
@@ -68,13 +72,11 @@ class _Knowledge:
     Attributes:
         footage: pictures gathered for the first model; None where that is made, or there is one.
         watching: judges; None before there is a model.
-        learner: goes on learning; None where the model is a finished one.
         found: refreshed models, until the networks' thread takes them over; None stands for a refresh that failed.
     """
 
     footage: LiveFootage | None = None
     watching: Watching | None = None
-    learner: LiveLearner | None = None
     found: deque[Refreshed | None] = field(default_factory=deque)
 
 
@@ -109,8 +111,8 @@ class CameraLights:
         self._config = config
         self._school = school
         self._state = state
-        self._learned = dict(learned)
         self._model = model
+        self._knowledge = CameraKnowledge(self._settings(), {} if model is not None else learned, watched=self._watched)
         self._ready = ready
         self._known: dict[Light, _Knowledge] = {"colour": _Knowledge(), "infrared": _Knowledge()}
         self._looked: Fraction | None = None
@@ -144,11 +146,11 @@ class CameraLights:
         """
         known = self._known[self.light]
         if known.watching is None and known.footage is None:
-            before = self._learned.pop(self.light, None)
+            before = self._knowledge.learner(self.light)
             if self._model is not None:
-                self._use(known, self._model, None, size, period)
+                self._use(known, self._model, size, period)
             elif before is not None:
-                self._use(known, before.model, before.progress, size, period)
+                self._use(known, before.model, size, period)
             else:
                 known.footage = LiveFootage(self._config.name)
                 self._begin_elsewhere(known, size, period)
@@ -162,7 +164,7 @@ class CameraLights:
             return
         self._tried_elsewhere = known.footage.full = True
         footage = RecordedFootage(list(self._config.normal))
-        self._school.learning.give(partial(self._learn, known, footage, size, period), must=True)
+        self._school.learning.give(partial(self._learn, self.light, footage, size, period), must=True)
 
     def gather(self, frame: Frame, period: Fraction | None = None) -> None:
         """Take a sound picture to learn from, while nothing is known."""
@@ -172,14 +174,15 @@ class CameraLights:
             return  # being learned from just now
         if footage.take(frame, until):
             size = (frame.luma.shape[1], frame.luma.shape[0])
-            self._school.learning.give(partial(self._learn, known, footage, size, period), must=True)
+            self._school.learning.give(partial(self._learn, self.light, footage, size, period), must=True)
 
     # The networks' thread.
 
     def provisional(self, watching: Watching) -> bool:
         """Whether alarms of a model are those of a camera that still learns."""
-        known = self._of(watching)
-        return known is not None and known.learner is not None and known.learner.provisional
+        light = self._of(watching)
+        learner = None if light is None else self._knowledge.learner(light)
+        return learner is not None and learner.provisional
 
     def hear(
         self,
@@ -200,10 +203,11 @@ class CameraLights:
             held: whether their alarms are held back.
             evidence: of them, in pieces.
         """
-        known = self._of(watching)
-        if known is None or known.learner is None:
+        light = self._of(watching)
+        learner = None if light is None else self._knowledge.learner(light)
+        if light is None or learner is None:
             return
-        learner, row = known.learner, 0
+        row = 0
         uses = [
             Use.UNUSABLE if unusable else Use.ALARM if verdict.alarm else Use.NORMAL
             for unusable, verdict in zip(held, verdicts, strict=True)
@@ -215,7 +219,7 @@ class CameraLights:
             part = slice(row, row + len(piece.statistic))
             learner.take(piece.scores, [w.pts for w in windows[part]], [w.segment for w in windows[part]], uses[part])
             row = part.stop
-        self._refresh(known, learner)
+        self._refresh(self._known[light], learner)
 
     def _refresh(self, known: _Knowledge, learner: LiveLearner) -> None:
         if known.found:
@@ -227,30 +231,22 @@ class CameraLights:
             known.watching = Watching(
                 model, self._config, known.watching.size, period=known.watching.period, before=known.watching
             )
-            self._school.learning.give(partial(self._keep, self._everything()), must=True)
+            self._school.learning.give(partial(self._keep, self._knowledge.learned()), must=True)
         elif learner.due:
             snapshot = learner.snapshot()
             if not self._school.learning.give(partial(self._make, known, snapshot)):
                 learner.abandon()
 
-    def _of(self, watching: Watching) -> _Knowledge | None:
-        """Where a model belongs; what was replaced on the way still belongs to its light."""
-        for known in self._known.values():
+    def _of(self, watching: Watching) -> Light | None:
+        """The light a model belongs to; what was replaced on the way still belongs to its light."""
+        for light, known in self._known.items():
             if known.watching is not None and known.watching.model.detector is watching.model.detector:
-                return known
+                return light
         return None
-
-    def _everything(self) -> dict[Light, Learned]:
-        now = {
-            light: Learned(known.learner.model, known.learner.progress)
-            for light, known in self._known.items()
-            if known.learner is not None
-        }
-        return {**self._learned, **now}
 
     # The learning thread.
 
-    def _learn(self, known: _Knowledge, footage: Footage, size: Size, period: Fraction | None) -> None:
+    def _learn(self, light: Light, footage: Footage, size: Size, period: Fraction | None) -> None:
         """Make the first model of a light."""
         if self._school.stopping():
             return
@@ -259,10 +255,11 @@ class CameraLights:
         except Exception as error:  # noqa: BLE001 - one camera's trouble must not reach the others
             reason = str(error) if isinstance(error, AvidWatchError) else f"{type(error).__name__}: {error}"
             self._school.warn(f"{self._config.name}: not learned yet ({reason}); looking on")
-            known.footage = None
+            self._known[light].footage = None
             return
-        self._use(known, model, None, size, period)
-        self._keep(self._everything())
+        self._knowledge.begin(light, model)
+        self._use(self._known[light], model, size, period)
+        self._keep(self._knowledge.learned())
 
     def _make(self, known: _Knowledge, snapshot: Snapshot) -> None:
         try:
@@ -282,7 +279,6 @@ class CameraLights:
         self,
         known: _Knowledge,
         model: SceneModel,
-        progress: Progress | None,
         size: Size,
         period: Fraction | None,
     ) -> None:
@@ -293,17 +289,20 @@ class CameraLights:
         if watching.mask.leaves_nothing:
             name = self._config.name
             self._school.warn(f"{name}: its zones leave nothing of the picture to watch; look at their corners")
-        if self._model is None:
-            known.learner = LiveLearner(model, self._settings(), progress=progress, watched=watching.mask.kept)
         known.watching = watching
         known.footage = None
         self._ready()
+
+    def _watched(self, model: SceneModel) -> NDArray[np.bool_]:
+        """Cells that the camera's zones let alarm; others set no threshold."""
+        size = (model.windows.width, model.windows.height)
+        return ZoneMask(self._config.zones, model.grid, Placement(size, size), 1.0).kept
 
     def _settings(self) -> LearningSettings:
         return LearningSettings(
             learn_seconds=self._config.learn_hours * 3600,
             false_alarms_per_day=self._config.false_alarms_per_day,
             decision=self._config.decision,
-            memory_bytes=LIGHT_BYTES,
+            memory_bytes=LEARNING_BYTES,
             seed=self._school.seed,
         )
