@@ -21,6 +21,7 @@ from detectors.avid.detector import DetectorNetwork, irregular_logit
 from detectors.avid.inpainter import Inpainter
 from detectors.avid.training import load_weights
 from detectors.inference import prepare
+from detectors.tracing import traced
 from preprocess.geometry import CellGrid  # noqa: TC001 - the annotation of a cached function
 
 if TYPE_CHECKING:
@@ -136,8 +137,8 @@ def shared_networks(settings: AvidSettings, tensors: Mapping[str, torch.Tensor],
             load_weights(inpainter, detector, dict(tensors))
             networks = Networks(
                 identity=identity,
-                inpainter=prepare(inpainter, runtime),
-                detector=prepare(detector, runtime),
+                inpainter=traced(prepare(inpainter, runtime), runtime),
+                detector=traced(prepare(detector, runtime), runtime),
                 tensors=dict(tensors),
                 differences=settings.mode == "difference",
                 judges_restored=judges_restored,

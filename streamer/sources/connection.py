@@ -101,7 +101,7 @@ class Connection:
         self._headers: frozenset[bytes] | None = None
         self._time_base: Fraction | None = None
         self._abandoned = Event()
-        self._thread = Thread(target=self._run, name=f"camera {name}", daemon=True)
+        self._thread = Thread(target=self._run, name=f"connection {name}", daemon=True)
 
     def start(self) -> None:
         """Begin to connect."""
