@@ -93,3 +93,22 @@ class Window:
     channels: NDArray[np.float32]
     pts: Fraction
     segment: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPictures:
+    """What a window is made of, while it is not known whether anybody will look at it.
+
+    Six pictures are shared with the windows before and after and take a sixth of a window's memory at most.
+
+    Attributes:
+        pictures: six ``(height, width)`` uint8 at working resolution, newest first.
+        mode: how they are paired.
+        pts: time of the newest picture (t), seconds.
+        segment: the one segment all six pictures belong to.
+    """
+
+    pictures: tuple[Luma, ...]
+    mode: WindowMode
+    pts: Fraction
+    segment: int

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from preprocess.pictures import GREY_LEVELS_PER_UNIT, Luma, Picture, Window, WindowMode, WindowSettings
+from preprocess.pictures import (
+    GREY_LEVELS_PER_UNIT,
+    Luma,
+    Picture,
+    Window,
+    WindowMode,
+    WindowPictures,
+    WindowSettings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -114,6 +122,11 @@ def window_channels(pictures: Sequence[Luma], mode: WindowMode) -> NDArray[np.fl
     return channels
 
 
+def window_of(pictures: WindowPictures) -> Window:
+    """Make the window of six pictures."""
+    return Window(window_channels(pictures.pictures, pictures.mode), pictures.pts, pictures.segment)
+
+
 class WindowBuilder:
     """Builds the window of every picture as it comes; remembers no more than one window's worth of pictures."""
 
@@ -134,6 +147,11 @@ class WindowBuilder:
             The window that ends with this picture; None during the first ``5 * spacing`` seconds of a segment and
             where no picture lies within half a frame period of a wanted time.
         """
+        pictures = self.collect(picture)
+        return None if pictures is None else window_of(pictures)
+
+    def collect(self, picture: Picture) -> WindowPictures | None:
+        """Take the next picture of the source as :meth:`push` does, and leave the window to :func:`window_of`."""
         if picture.segment != self._segment:
             self._segment = picture.segment
             self._times.clear()
@@ -152,5 +170,5 @@ class WindowBuilder:
         chosen = choose_pictures(list(self._times), self.settings.spacing, period)
         if chosen is None:
             return None
-        pictures = [self._lumas[index] for index in chosen]
-        return Window(window_channels(pictures, self.settings.mode), picture.pts, picture.segment)
+        pictures = tuple(self._lumas[index] for index in chosen)
+        return WindowPictures(pictures, self.settings.mode, picture.pts, picture.segment)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from preprocess.pictures import Picture
-from preprocess.temporal import WindowBuilder
+from preprocess.temporal import WindowBuilder, window_of
 from streamer.sinks.score_table import CORRUPT, GAP, WARM_UP
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from fractions import Fraction
 
-    from preprocess.pictures import Window, WindowSettings
+    from preprocess.pictures import Window, WindowPictures, WindowSettings
     from streamer.frames import Frame
 
 BYTES_PER_PIXEL = 4
@@ -41,6 +41,27 @@ class Prepared:
         return held if self.window is None else held + self.window.channels.nbytes
 
 
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A frame that may still be dropped: its window is made once it is sure that the networks look at it.
+
+    Attributes:
+        frame: as the source gave it.
+        pictures: what its window is made of; None where it has none.
+        note: why there is none, as in ``scores.csv``; else empty.
+    """
+
+    frame: Frame
+    pictures: WindowPictures | None
+    note: str
+
+    @property
+    def size(self) -> int:
+        """Bytes it holds, roughly: of the pictures, those that it does not share with the one before."""
+        held = BYTES_PER_PIXEL * self.frame.luma.size
+        return held if self.pictures is None else held + self.pictures.pictures[0].nbytes
+
+
 class FramePreparer:
     """Builds the windows of one source's frames, in order, by the code that learning uses."""
 
@@ -51,16 +72,22 @@ class FramePreparer:
         self._begin: Fraction | None = None
 
     def prepare(self, frame: Frame) -> Prepared:
-        """Take the next frame."""
+        """Take the next frame, and make its window."""
+        collected = self.collect(frame)
+        window = None if collected.pictures is None else window_of(collected.pictures)
+        return Prepared(frame, window, collected.note)
+
+    def collect(self, frame: Frame) -> Collected:
+        """Take the next frame, and leave its window to ``window_of``."""
         if frame.corrupt:
             # A damaged picture never enters a window; the source puts the next sound one into a segment of its own.
-            return Prepared(frame, None, CORRUPT)
+            return Collected(frame, None, CORRUPT)
         if self._begin is None or frame.segment != self._segment:
             self._segment, self._begin = frame.segment, frame.pts
-        window = self._builder.push(Picture(frame.luma, frame.pts, frame.segment))
-        if window is not None:
-            return Prepared(frame, window, "")
-        return Prepared(frame, None, WARM_UP if frame.pts - self._begin <= self._blind else GAP)
+        pictures = self._builder.collect(Picture(frame.luma, frame.pts, frame.segment))
+        if pictures is not None:
+            return Collected(frame, pictures, "")
+        return Collected(frame, None, WARM_UP if frame.pts - self._begin <= self._blind else GAP)
 
 
 def prepared(frames: Iterable[Frame], settings: WindowSettings) -> Generator[tuple[Prepared, int], None, None]:

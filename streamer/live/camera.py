@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from detectors.base import Verdict
     from detectors.scorer import Evidence
-    from preprocess.pictures import Window
+    from preprocess.pictures import WindowPictures
     from streamer.batcher import Batcher
     from streamer.frames import Frame, SourceInfo
     from streamer.live.camera_source import CameraSource, EncodedPacket, EncodedStream
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from streamer.live.watching import Watching
     from streamer.metrics import Metrics
     from streamer.sinks.worker import Worker
+    from streamer.turns import Turns
 
 MOST_WAITING = 32
 """Windows of one camera that may wait for the networks; they are too old long before."""
@@ -55,7 +56,7 @@ class LiveItem:
 
     Attributes:
         frame: as the source gave it.
-        window: None where none could be made of it.
+        pictures: of its window, which is made when its turn comes; None where there can be none.
         note: why; else empty.
         held: why its alarms are held back; empty where they are not.
         watching: what judges it.
@@ -64,7 +65,7 @@ class LiveItem:
     """
 
     frame: Frame
-    window: Window | None
+    pictures: WindowPictures | None
     note: str
     held: str
     watching: Watching
@@ -83,6 +84,7 @@ class Workshop:
         warn: told in one line what a person should know.
         stop: once set, nothing new is begun.
         now: the wall clock.
+        turns: reading threads at work at a time.
     """
 
     batcher: Batcher[LiveItem]
@@ -91,6 +93,7 @@ class Workshop:
     warn: Callable[[str], None]
     stop: threading.Event
     now: Callable[[], datetime]
+    turns: Turns
 
 
 class LiveCamera:
@@ -212,7 +215,8 @@ class LiveCamera:
             return
         try:
             for frame in source.frames():
-                self._frame(frame)
+                with self._shop.turns:
+                    self._frame(frame)
                 if self._shop.stop.is_set():
                     return
         except AbortedError:
@@ -250,14 +254,14 @@ class LiveCamera:
             return
         preparer = self._preparer_for(watching)
         held = self._health.hold_back(frame.pts)
-        prepared = preparer.prepare(frame)
+        collected = preparer.collect(frame)
         motion = None
-        if prepared.window is not None:
-            motion = watching.forbidden(prepared.window, frame.pts, learn=not held)
+        if collected.pictures is not None:
+            motion = watching.forbidden(collected.pictures, learn=not held)
         made = time.monotonic()
         shop.metrics.stage(Stage.PREPARE, made - began)
-        item = LiveItem(frame, prepared.window, prepared.note, held, watching, motion, made)
-        shop.batcher.put(self.name, item, prepared.size)
+        item = LiveItem(frame, collected.pictures, collected.note, held, watching, motion, made)
+        shop.batcher.put(self.name, item, collected.size)
 
     def _period(self) -> Fraction | None:
         info = self._source.info if self._source is not None else None
@@ -290,12 +294,12 @@ class LiveCamera:
             evidence: of the same, in pieces.
         """
         watching = items[0].watching
-        scored = [(item, item.window) for item in items if item.window is not None]
+        scored = [(item, item.pictures) for item in items if item.pictures is not None]
         own = [watching.in_zones(verdict) for verdict in verdicts]
         self.lights.hear(
             watching,
             [item.frame for item, _ in scored],
-            [window for _, window in scored],
+            [(pictures.pts, pictures.segment) for _, pictures in scored],
             own,
             [bool(item.held) for item, _ in scored],
             evidence,
@@ -305,8 +309,8 @@ class LiveCamera:
         info = self._source.info if self._source is not None else None
         began = time.monotonic()
         for item in items:
-            verdict = next(given) if item.window is not None else None
-            if item.window is None:  # counted here and not before: the batcher counts what it drops itself
+            verdict = next(given) if item.pictures is not None else None
+            if item.pictures is None:  # counted here and not before: the batcher counts what it drops itself
                 self._shop.metrics.dropped(self.name, Unscored.CORRUPT if item.note == CORRUPT else Unscored.GAP)
             outcome = Outcome(item.frame, watching, verdict, item.motion, item.note, item.held, provisional)
             job = partial(self._write, outcome, info, began)

@@ -8,7 +8,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from detectors.joint_scoring import score_together
+from preprocess.temporal import window_of
 from streamer.metrics import Queue, Stage
+from streamer.turns import NETWORKS_STEP_BACK, step_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,6 +65,7 @@ class Judging:
         self._thread.join(seconds)
 
     def _run(self) -> None:
+        step_back(NETWORKS_STEP_BACK)
         try:
             while not self._ending.is_set():
                 self._metrics.beat()
@@ -80,7 +83,8 @@ class Judging:
         for name, items in batch.parts:
             runs += [(name, list(run)) for _, run in groupby(items, key=lambda item: id(item.watching))]
         parts: list[tuple[Scorer, list[Window]]] = [
-            (items[0].watching.scorer, [item.window for item in items if item.window is not None]) for _, items in runs
+            (items[0].watching.scorer, [window_of(item.pictures) for item in items if item.pictures is not None])
+            for _, items in runs
         ]
         heard: dict[int, list[Evidence]] = {}
         began = time.monotonic()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from detectors.scene_model import SceneModel
     from detectors.scorer import Evidence
     from preprocess.geometry import Size
-    from preprocess.pictures import Footage, Window
+    from preprocess.pictures import Footage
     from streamer.frames import Frame
     from streamer.live.config import CameraConfig
     from streamer.live.learned_state import LearnedState
@@ -188,7 +188,7 @@ class CameraLights:
         self,
         watching: Watching,
         frames: Sequence[Frame],
-        windows: Sequence[Window],
+        places: Sequence[tuple[Fraction, int]],
         verdicts: Sequence[Verdict],
         held: Sequence[bool],
         evidence: Sequence[Evidence],
@@ -198,7 +198,7 @@ class CameraLights:
         Args:
             watching: what judged them.
             frames: the windows end with.
-            windows: in order.
+            places: time, seconds, and segment of the windows, in order.
             verdicts: of them, with the zones applied.
             held: whether their alarms are held back.
             evidence: of them, in pieces.
@@ -217,7 +217,7 @@ class CameraLights:
                 learner.look(frame.luma, frame.pts)
         for piece in evidence:
             part = slice(row, row + len(piece.statistic))
-            learner.take(piece.scores, [w.pts for w in windows[part]], [w.segment for w in windows[part]], uses[part])
+            learner.take(piece.scores, [pts for pts, _ in places[part]], [s for _, s in places[part]], uses[part])
             row = part.stop
         self._refresh(self._known[light], learner)
 

@@ -9,9 +9,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from detectors.threads import usable_cores
 from preprocess.errors import AvidWatchError, InputError
 from streamer.batcher import Batcher, BatchLimits
 from streamer.live.camera import LiveCamera, LiveItem, Workshop
@@ -35,6 +37,7 @@ from streamer.sinks.storage import StorageWatch
 from streamer.sinks.worker import Worker
 from streamer.sources.network import open_camera
 from streamer.sources.stream_options import CameraOptions
+from streamer.turns import LEARNING_STEP_BACK, Turns, step_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -124,6 +127,7 @@ class LiveRun:
         self._directory = (request.config.output or Path()).expanduser()
         self._folders: dict[str, LiveFolder] = {}
         self._outcomes: list[SourceOutcome] = []
+        self._turns = Turns(usable_cores())
         self._networks = TorchNetworks(
             MachineSettings(
                 device=self.config.device,
@@ -162,6 +166,7 @@ class LiveRun:
         self._writer = Worker("avid-write", most_jobs=MOST_VERDICTS, most_bytes=MOST_BYTES, failed=self._failed)
         ending.callback(self._writer.close, LAST_WORDS)
         self._learning = Worker("avid-learn", most_jobs=64, most_bytes=MOST_BYTES, failed=self._failed)
+        self._learning.give(partial(step_back, LEARNING_STEP_BACK))
         ending.callback(self._learning.close, 0.5)
         most = self._networks.batch_size
         limits = BatchLimits(most=max(most, 1), quota=max(1, min(4, most)), most_wait=config.max_wait)
@@ -252,7 +257,7 @@ class LiveRun:
             now=_now,
         )
         health = CameraHealth(config.name, folder.path, clock=_now, settings=self.times.health)
-        shop = Workshop(self._batcher, self._writer, self.metrics, self._console.warn, self._stop, _now)
+        shop = Workshop(self._batcher, self._writer, self.metrics, self._console.warn, self._stop, _now, self._turns)
         camera = LiveCamera(config, shop, outputs, health)
         school = School(
             self._learning,
@@ -278,7 +283,14 @@ class LiveRun:
         )
         rate = None if config.frame_rate is None else Fraction(str(config.frame_rate))
         camera.start(
-            open_camera(config.full_uri(), name=config.name, options=options, listener=camera, frame_rate=rate)
+            open_camera(
+                config.full_uri(),
+                name=config.name,
+                options=options,
+                listener=camera,
+                frame_rate=rate,
+                turns=self._turns,
+            )
         )
 
     def _remove(self, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from preprocess.temporal import window_of
 from streamer.live.forbidden_motion import ForbiddenMotion, motion_on_cells
 from streamer.live.zones import ZoneMask
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from detectors.scene_model import SceneModel
     from detectors.scorer import Scorer
     from preprocess.geometry import Size
-    from preprocess.pictures import Window
+    from preprocess.pictures import WindowPictures
     from streamer.live.config import CameraConfig
 
 
@@ -80,8 +81,9 @@ class Watching:
             return ()
         return tuple(dict.fromkeys(name for names in self.mask.touched(verdict) for name in names))
 
-    def forbidden(self, window: Window, pts: Fraction, *, learn: bool) -> Verdict | None:
+    def forbidden(self, pictures: WindowPictures, *, learn: bool) -> Verdict | None:
         """What the zones where nothing may move say of a window; None where there are none, or all is still."""
         if not self._forbidden.is_needed:
             return None
-        return self._forbidden.push(motion_on_cells(window.channels, self.scorer.grid), pts, learn=learn)
+        channels = window_of(pictures).channels
+        return self._forbidden.push(motion_on_cells(channels, self.scorer.grid), pictures.pts, learn=learn)

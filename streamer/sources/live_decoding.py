@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from streamer.frames import SourceCounts
     from streamer.live.camera_source import EncodedPacket
     from streamer.sources.connection import Connection
+    from streamer.turns import Turns
 
 _LONGEST_WAIT = 0.5
 """Seconds between two looks at the clock."""
@@ -48,6 +49,7 @@ class LiveDecoding:
         connection: Connection,
         counts: SourceCounts,
         *,
+        turns: Turns,
         stall_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -56,6 +58,7 @@ class LiveDecoding:
         Args:
             connection: a started one.
             counts: ``dropped`` and ``decode_errors`` grow.
+            turns: a packet is decoded in one.
             stall_seconds: longest wait for a picture, three times as long for the first one.
             clock: monotonic seconds.
         """
@@ -63,6 +66,7 @@ class LiveDecoding:
         self._connection = connection
         self._counts = counts
         self._stall_seconds = stall_seconds
+        self._turns = turns
         self._clock = clock
         self._since = clock()
         self._pictures = 0
@@ -110,7 +114,8 @@ class LiveDecoding:
             return
         self._arrived = packet.arrived
         try:
-            frames = opened.decoder.decode(_packet_of(packet))
+            with self._turns:
+                frames = opened.decoder.decode(_packet_of(packet))
         except FFmpegError:
             self._counts.decode_errors += 1
             self._broken, self._lost = True, None if packet.pts is None else packet.pts * packet.time_base

@@ -10,6 +10,7 @@ from random import Random
 from threading import Event
 from typing import TYPE_CHECKING
 
+from detectors.threads import usable_cores
 from preprocess.luma import luma_of
 from streamer.frames import Frame, Pace, SourceCounts, SourceInfo
 from streamer.sources.connection import Connection
@@ -23,6 +24,7 @@ from streamer.sources.naming import path_of, without_password
 from streamer.sources.reconnecting import Backoff, ConnectionLostError
 from streamer.sources.refusals import refuse_unreadable_path
 from streamer.sources.stream_options import CameraOptions, Opening, opening_of
+from streamer.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -44,6 +46,7 @@ def open_camera(
     options: CameraOptions | None = None,
     listener: CameraListener,
     frame_rate: Fraction | None = None,
+    turns: Turns | None = None,
 ) -> NetworkCamera:
     """A live camera at ``uri``; nothing is connected before its ``frames`` are read.
 
@@ -54,6 +57,7 @@ def open_camera(
         options: how it is read.
         listener: told what happens to the connection.
         frame_rate: pictures per second to ask a camera device for, or of a recording without times (raw H.264).
+        turns: decoding waits for one; as many cameras at a time as there are cores by default.
 
     Raises:
         UsageError: nothing live comes from such an address.
@@ -64,7 +68,13 @@ def open_camera(
     if opening.scheme == "file":
         refuse_unreadable_path(path_of(uri), without_password(uri))
     return NetworkCamera(
-        opening, uri=without_password(uri), name=name, options=options, listener=listener, frame_rate=frame_rate
+        opening,
+        uri=without_password(uri),
+        name=name,
+        options=options,
+        listener=listener,
+        frame_rate=frame_rate,
+        turns=turns,
     )
 
 
@@ -80,6 +90,7 @@ class NetworkCamera:
         options: CameraOptions,
         listener: CameraListener,
         frame_rate: Fraction | None = None,
+        turns: Turns | None = None,
         random: Random | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -92,6 +103,7 @@ class NetworkCamera:
             options: how it is read.
             listener: told what happens.
             frame_rate: pictures per second, where the stream does not say.
+            turns: decoding waits for one.
             random: draws the jitter between attempts.
             clock: monotonic seconds.
         """
@@ -101,6 +113,7 @@ class NetworkCamera:
         self._options = options
         self._listener = listener
         self._frame_rate = frame_rate
+        self._turns = turns or Turns(usable_cores())
         self._clock = clock
         self._backoff = Backoff(options, random or Random())
         self._counts = SourceCounts()
@@ -192,7 +205,11 @@ class NetworkCamera:
                 return None
             connection.start()
             decoding = LiveDecoding(
-                connection, self._counts, stall_seconds=self._options.stall_seconds, clock=self._clock
+                connection,
+                self._counts,
+                turns=self._turns,
+                stall_seconds=self._options.stall_seconds,
+                clock=self._clock,
             )
             known = False
             for decoded in self._judged(connection, decoding):

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from preprocess.pictures import WindowSettings
+from preprocess.temporal import window_of
 from streamer.frames import Frame
 from streamer.sinks.score_table import CORRUPT, GAP, WARM_UP
 from streamer.windowing import FramePreparer, prepared
@@ -71,3 +72,21 @@ def test_a_frame_weighs_what_it_holds():
     sizes = [preparer.prepare(frame(index)).size for index in range(12)]
     assert sizes[0] == 4 * LUMA.size
     assert sizes[-1] == 4 * LUMA.size + 3 * 32 * 24 * 4
+
+
+def test_a_window_made_later_is_the_one_made_at_once():
+    at_once, later = FramePreparer(WINDOWS), FramePreparer(WINDOWS)
+    numbers, made = np.random.default_rng(1), 0
+    for index in range(14):
+        given_frame = frame(index, luma=numbers.integers(0, 256, LUMA.shape, dtype=np.uint8))
+        whole, collected = at_once.prepare(given_frame), later.collect(given_frame)
+        assert collected.note == whole.note
+        if whole.window is None:
+            assert collected.pictures is None
+            continue
+        window = window_of(collected.pictures)
+        assert np.array_equal(window.channels, whole.window.channels)
+        assert (window.pts, window.segment) == (whole.window.pts, whole.window.segment)
+        assert collected.size < whole.size, "what may be dropped holds no window"
+        made += 1
+    assert made == 4
