@@ -40,6 +40,10 @@ FALLBACK_FRAME_RATE = Fraction(25)
 
 _FIRST_BELIEVABLE_YEAR = 1990  # cameras without a clock write the epoch of their container: 1904 or 1970
 
+_DECODER_THREADS = 4
+"""On every machine: what a decoder makes of a damaged file depends on their number (24 or 26 pictures of a file that is
+cut short), and the same file must give the same events everywhere."""
+
 
 class Recording:
     """A video file as a source; every frame is handed on, damaged ones marked."""
@@ -142,6 +146,7 @@ class Recording:
             container.close()
             raise refusal_without_video(self._uri)
         stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = _DECODER_THREADS
         return container, stream
 
     def _describe(self, name: str) -> SourceInfo:
