@@ -17,6 +17,7 @@ from streamer.footage import RecordedFootage
 from streamer.live.watching import Watching
 from streamer.live.zones import ZoneMask
 from streamer.live_footage import LiveFootage
+from streamer.memory import give_back_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -257,6 +258,8 @@ class CameraLights:
             self._school.warn(f"{self._config.name}: not learned yet ({reason}); looking on")
             self._known[light].footage = None
             return
+        finally:
+            give_back_memory()
         self._knowledge.begin(light, model)
         self._use(self._known[light], model, size, period)
         self._keep(self._knowledge.learned())
@@ -268,6 +271,8 @@ class CameraLights:
             known.found.append(None)
             reason = f"{type(error).__name__}: {error}"
             self._school.warn(f"{self._config.name}: a refresh of what it learned failed ({reason}); watching goes on")
+        finally:
+            give_back_memory()
 
     def _keep(self, learned: Mapping[Light, Learned]) -> None:
         try:
