@@ -277,13 +277,6 @@ def is_infrared(bgr: NDArray[np.uint8]) -> bool | None:
     return _without_colour(few[..., 0] - few[..., 1], few[..., 2] - few[..., 1], GREY_SPREAD)
 
 
-def is_infrared_chroma(blue: NDArray[np.uint8], red: NDArray[np.uint8]) -> bool:
-    """The same from the chroma planes of a decoded picture, ``(h, w)`` uint8 each."""
-    step = max(1, blue.shape[1] // 64)
-    few = np.stack([blue[::step, ::step], red[::step, ::step]]).astype(np.int16)
-    return _without_colour(few[0], few[1], GREY_SPREAD / 2)
-
-
 def _without_colour(blue: NDArray[np.int16], red: NDArray[np.int16], spread: float) -> bool:
     away = np.maximum(np.abs(blue - np.median(blue)), np.abs(red - np.median(red)))
     return bool(np.percentile(away, 98) < spread)

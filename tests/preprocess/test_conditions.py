@@ -11,7 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from preprocess.conditions import ConditionMonitor, ConditionSettings, is_infrared, is_infrared_chroma
+from preprocess.conditions import ConditionMonitor, ConditionSettings, is_infrared
 
 WIDTH, HEIGHT, RATE = 320, 180, 10
 QUICK = ConditionSettings(adopt_after=30.0)
@@ -318,7 +318,3 @@ def test_a_grey_picture_is_infrared_and_a_coloured_one_is_not() -> None:
     assert is_infrared(np.clip(grey + np.array([6, 0, 2]), 0, 255).astype(np.uint8)) is True  # a tint is no colour
     assert is_infrared(coloured) is False
     assert is_infrared(grey // 16) is None
-    plain, red = np.full((90, 160), 128, np.uint8), np.full((90, 160), 128, np.uint8)
-    red[30:45, 50:80] = 170
-    assert is_infrared_chroma(plain, plain)
-    assert not is_infrared_chroma(plain, red)
