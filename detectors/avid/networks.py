@@ -95,9 +95,9 @@ class Networks:
         with self.runtime.autocast():
             restored = self.inpainter(shown)
             judged = self.detector(restored if self.judges_restored else shown)
-        residual = (windows - restored.float()).square().mean(1)
-        changes = windows.abs() if self.differences else windows.diff(dim=1).abs()
-        motion = functional.avg_pool2d(changes.mean(1, keepdim=True), MOTION_POOL, ceil_mode=True)
+        residual = _mean_of_channels((windows - restored).square_())  # float32, whatever the precision of I
+        changes = _mean_of_channels(windows.abs() if self.differences else windows.diff(dim=1).abs())
+        motion = functional.avg_pool2d(changes[:, None], MOTION_POOL, ceil_mode=True)
         return Maps(
             residual=residual,
             pooled=functional.avg_pool2d(residual[:, None], POOL, ceil_mode=True, count_include_pad=False),
@@ -105,6 +105,18 @@ class Networks:
             motion=at_cells(motion, grid, MOTION_POOL),
             grid=grid,
         )
+
+
+def _mean_of_channels(planes: torch.Tensor) -> torch.Tensor:
+    """Mean of the channels of ``(B, C, H, W)``, C at least 2: ``(B, H, W)``.
+
+    Where channels are last, ``mean(1)`` of three takes more than twice as long: an eighth of all scoring on a CPU.
+    """
+    first, second, *others = planes.unbind(1)
+    total = first + second
+    for other in others:
+        total += other
+    return total.div_(planes.shape[1])
 
 
 def shared_networks(settings: AvidSettings, tensors: Mapping[str, torch.Tensor], runtime: Runtime) -> Networks:

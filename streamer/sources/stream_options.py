@@ -126,7 +126,7 @@ def opening_of(uri: str, options: CameraOptions, *, frame_rate: Fraction | None 
     silence = {"rw_timeout": _microseconds(options.stall_seconds)}
     if scheme.startswith("rtmp"):
         # RTMP's own "timeout" would make FFmpeg a server that waits for a sender.
-        return Opening(uri, scheme, {**silence, "rtmp_live": "live", **_QUICK})
+        return Opening(uri, scheme, {**silence, "rtmp_live": "live", **_QUICK, "analyzeduration": "500000"})
     if _is_hls(uri):
         # Its demuxer asks for the playlist again and again, each time within all limits of the protocol.
         limits = (START_UP * options.stall_seconds, options.stall_seconds)
