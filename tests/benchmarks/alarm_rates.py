@@ -182,13 +182,15 @@ class Bench:
             yield Job(key, "clips", clip.name, partial(self._learned, "clips", path, None))
 
     def generated(self) -> Iterator[Job]:
-        """Scenes without events, until enough is watched; layouts in turn."""
+        """Scenes without events, until enough is watched; layouts and sizes in turn."""
         options = self.options
         scenes = math.ceil(options.hours * 3600 / (options.scene_seconds - options.learn_seconds))
         for number in range(scenes):
             scene = SceneSettings(
                 seed=options.first_seed + number,
                 layout=LAYOUTS[number % len(LAYOUTS)],
+                width=options.sizes[number // len(LAYOUTS) % len(options.sizes)][0],
+                height=options.sizes[number // len(LAYOUTS) % len(options.sizes)][1],
                 duration=options.scene_seconds,
                 events=(),
             )
@@ -312,6 +314,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="use this model for ped2, umn-scene1 or umn-scene3; it must not know the footage that is watched here",
     )
     parser.add_argument("--hours", type=float, default=3.0, help="of generated footage to watch")
+    parser.add_argument(
+        "--sizes", type=_size, nargs="+", default=[(640, 360), (320, 180)], metavar="WxH", help="of generated scenes"
+    )
     parser.add_argument("--first-seed", type=int, default=3000)
     parser.add_argument("--scene-seconds", type=float, default=300.0, help="length of a generated scene")
     parser.add_argument("--learn-seconds", type=float, default=60.0, help="of a generated scene, at most 40 %% of it")
@@ -320,6 +325,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--part", type=_part, default=(1, 1), metavar="K/N", help="do only the K-th of N shares")
     parser.add_argument("--out", type=Path, default=Path("runs/alarm_rates"), help="pieces, models, table (kept)")
     return parser.parse_args(arguments)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, height = (int(number) for number in text.split("x"))
+    return width, height
 
 
 def _part(text: str) -> tuple[int, int]:

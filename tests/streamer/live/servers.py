@@ -1,10 +1,13 @@
-"""Real servers on loopback for tests of live cameras: an RTSP camera, motion JPEG and HLS over HTTP."""
+"""Real servers on loopback for tests of live cameras: an RTSP camera, motion JPEG and HLS over HTTP and HTTPS."""
 
 from __future__ import annotations
 
+import base64
 import os
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -124,19 +127,54 @@ class RtspServer:
         self._process.send_signal(number)
 
 
-class _MotionJpeg(BaseHTTPRequestHandler):
+def self_signed(folder: Path) -> Path:
+    """A certificate that nobody signed and its key in one PEM file, as cameras have them; skips without openssl."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not here to make a certificate")
+    both = folder / "camera.pem"
+    making = f"req -x509 -newkey rsa:2048 -nodes -keyout {both}.key -out {both}.crt -days 2 -subj /CN=127.0.0.1"
+    subprocess.run([openssl, *making.split()], check=True, capture_output=True)
+    both.write_text(Path(f"{both}.crt").read_text() + Path(f"{both}.key").read_text())
+    return both
+
+
+class Guarded(BaseHTTPRequestHandler):
+    """Answers only who knows the server's user and password (``name:password``), if it has one."""
+
+    user = ""
+
+    def let_in(self) -> bool:
+        """Whether the caller may go on; answers him where not."""
+        expected = f"Basic {base64.b64encode(self.user.encode()).decode()}"
+        if not self.user or self.headers.get("Authorization") == expected:
+            return True
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Basic realm="camera"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        return False
+
+    def log_message(self, *_: object) -> None:
+        """Tests are quiet."""
+
+
+class _MotionJpeg(Guarded):
     """Pictures without end, as simple cameras send them."""
 
     period = 0.04
     silent_after: int | None = None
+    ends_after: int | None = None
 
     def do_GET(self) -> None:
+        if not self.let_in():
+            return
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=picture")
         self.end_headers()
         number = 0
         try:
-            while not getattr(self.server, "stopping", False):
+            while not getattr(self.server, "stopping", False) and number != self.ends_after:
                 if self.silent_after is None or number < self.silent_after:
                     picture = np.full((96, 128), 60, np.uint8)
                     picture[30:60, (5 * number) % 96 : (5 * number) % 96 + 20] = 220
@@ -148,18 +186,21 @@ class _MotionJpeg(BaseHTTPRequestHandler):
         except OSError:
             return  # the client went away
 
-    def log_message(self, *_: object) -> None:
-        """Tests are quiet."""
 
-
-class _Files(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Tests are quiet."""
+class _Files(Guarded, SimpleHTTPRequestHandler):
+    def do_GET(self) -> None:
+        if self.let_in():
+            super().do_GET()
 
 
 @contextmanager
-def _serving(handler: object) -> Iterator[ThreadingHTTPServer]:
+def _serving(handler: object, certificate: Path | None = None) -> Iterator[ThreadingHTTPServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)  # type: ignore[arg-type]
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        # Hands are shaken at the first read, on the caller's own thread.
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     server.daemon_threads = True
     server.stopping = False  # type: ignore[attr-defined]
     thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.05), daemon=True)
@@ -173,19 +214,31 @@ def _serving(handler: object) -> Iterator[ThreadingHTTPServer]:
         thread.join(5)
 
 
-@contextmanager
-def motion_jpeg(*, silent_after: int | None = None) -> Iterator[str]:
-    """A camera that sends motion JPEG over HTTP, 25 pictures a second; gives its address."""
-    handler = type("Handler", (_MotionJpeg,), {"silent_after": silent_after})
-    with _serving(handler) as server:
-        yield f"http://127.0.0.1:{server.server_address[1]}/video.mjpg"
+def _address(server: ThreadingHTTPServer, certificate: Path | None, user: str) -> str:
+    scheme = "http" if certificate is None else "https"
+    return f"{scheme}://{user + '@' if user else ''}127.0.0.1:{server.server_address[1]}/"
 
 
 @contextmanager
-def files_over_http(folder: Path) -> Iterator[str]:
-    """Serve a folder; gives the address it begins with, ending in a slash."""
-    with _serving(partial(_Files, directory=str(folder))) as server:
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
+def motion_jpeg(
+    *,
+    silent_after: int | None = None,
+    ends_after: int | None = None,
+    certificate: Path | None = None,
+    user: str = "",
+) -> Iterator[str]:
+    """A camera that sends motion JPEG over HTTP(S), 25 pictures a second; gives its address, with its user."""
+    limits = {"silent_after": silent_after, "ends_after": ends_after, "user": user}
+    with _serving(type("Handler", (_MotionJpeg,), limits), certificate) as server:
+        yield f"{_address(server, certificate, user)}video.mjpg"
+
+
+@contextmanager
+def files_over_http(folder: Path, *, certificate: Path | None = None, user: str = "") -> Iterator[str]:
+    """Serve a folder; gives the address it begins with, ending in a slash, with its user."""
+    handler = type("Handler", (_Files,), {"user": user})
+    with _serving(partial(handler, directory=str(folder)), certificate) as server:
+        yield _address(server, certificate, user)
 
 
 @contextmanager

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import threading
 import time
 from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
@@ -20,11 +17,12 @@ from streamer.live.camera_source import Cause
 from streamer.sources.network import open_camera
 from tests.streamer.live import servers
 from tests.streamer.live.lossy_relay import LossyRelay
-from tests.streamer.live.servers import RtspServer, free_port, hls_stream, motion_jpeg
+from tests.streamer.live.servers import RtspServer, free_port, hls_stream, motion_jpeg, self_signed
 from tests.streamer.live.watching import Heard, frames_of, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from streamer.frames import Frame
 
@@ -129,14 +127,7 @@ def test_a_wrong_password_is_told_apart_and_never_shown(heard: Heard, digest: bo
 
 
 def test_rtsp_inside_tls_needs_no_certificate_that_somebody_signed(heard: Heard, tmp_path: Path) -> None:
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is not here to make a certificate")
-    both = tmp_path / "camera.pem"
-    making = f"req -x509 -newkey rsa:2048 -nodes -keyout {both}.key -out {both}.crt -days 2 -subj /CN=127.0.0.1"
-    subprocess.run([openssl, *making.split()], check=True, capture_output=True)
-    both.write_text(Path(f"{both}.crt").read_text() + Path(f"{both}.key").read_text())
-    with RtspServer(fps=FPS, certificate=both, user="me", password=RIGHT) as server:
+    with RtspServer(fps=FPS, certificate=self_signed(tmp_path), user="me", password=RIGHT) as server:
         uri = server.uri_at(server.port, f"me:{RIGHT}").replace("rtsp://", "rtsps://")
         frames = frames_of(watch(uri, heard), until=lambda seen: len(seen) == 5)
     assert len(frames) == 5
