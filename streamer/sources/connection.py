@@ -28,6 +28,7 @@ from streamer.sources.packet_queue import PacketQueue
 from streamer.sources.parameter_sets import parameter_sets, sequence_headers
 from streamer.sources.realtime import Pacer
 from streamer.sources.reconnecting import ConnectionLostError, failure_of
+from streamer.sources.stream_options import LIVE_SCHEMES, opening_for_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,6 +126,11 @@ class Connection:
         try:
             _knock(self._opening, self._options.connect_seconds)
             container = self._opening.open()
+            fitting = opening_for_format(self._opening, container.format.name, self._options)
+            if fitting is not None and not self._abandoned.is_set():
+                container.close()
+                self._opening = fitting
+                container = fitting.open()
             if not self._abandoned.is_set():
                 self._drain(container)
                 self.queue.end(ConnectionLostError(Cause.ENDED, "the stream ended"))
@@ -134,6 +140,8 @@ class Connection:
             if failure.cause is Cause.BROKEN and self.opened is None and waited >= self._options.stall_seconds:
                 # A silent RTSP server ends opening with "invalid data" when its time is over.
                 failure = ConnectionLostError(Cause.TIME_OUT, f"no answer for {waited:.0f} s")
+            elif failure.cause is Cause.BROKEN and self.opened is None:
+                failure = _unknown_host(self._opening) or failure
             self.queue.end(failure)
         finally:
             if container is not None:
@@ -253,18 +261,45 @@ def _size_of(codec: str, extradata: bytes, data: bytes) -> tuple[int, int] | Non
 
 
 def _knock(opening: Opening, seconds: float) -> None:
-    """See whether anybody listens: FFmpeg calls an unknown host an input/output error, and waits as it likes."""
+    """See whether anybody listens: FFmpeg waits as it likes.
+
+    Not for HTTP, which may go through a proxy.
+    """
     port = _PORTS.get(opening.scheme)
     if port is None:
         return
-    try:
-        address = urlsplit(opening.target)
-        host, port = address.hostname, address.port or port
-    except ValueError:
-        return  # FFmpeg will say what it thinks of it
+    host, port = _host_and_port(opening, port)
     if host is None:
         return
     try:
         socket.create_connection((host, port), seconds).close()
     except socket.gaierror as error:
-        raise ConnectionLostError(Cause.NOT_FOUND, f"the host name {host} is unknown") from error
+        raise _host_not_found(host) from error
+
+
+def _unknown_host(opening: Opening) -> ConnectionLostError | None:
+    """Whether a camera that failed has a name nobody knows: FFmpeg calls that an input/output error."""
+    host, port = _host_and_port(opening, 0)
+    if host is None or opening.scheme not in LIVE_SCHEMES:
+        return None
+    try:
+        socket.getaddrinfo(host, port or None)
+    except socket.gaierror:
+        return _host_not_found(host)
+    except (OSError, UnicodeError):
+        return None
+    return None
+
+
+def _host_and_port(opening: Opening, port: int) -> tuple[str | None, int]:
+    """Of the address; the host is None where it has none that can be told, and FFmpeg will say what it thinks of it."""
+    try:
+        address = urlsplit(opening.target)
+        known = address.hostname, address.port or port
+    except ValueError:
+        return None, port
+    return known
+
+
+def _host_not_found(host: str) -> ConnectionLostError:
+    return ConnectionLostError(Cause.NOT_FOUND, f"the host name {host} is unknown")

@@ -102,7 +102,9 @@ def _cause_of(error: BaseException, *, connected: bool) -> Cause:  # noqa: PLR09
         return Cause.TIME_OUT
     if isinstance(error, PermissionError):
         return Cause.AUTHENTICATION
-    if isinstance(error, EOFError | ConnectionResetError | BrokenPipeError):
+    # The end of a stream inside TLS, and of RTMP, is an input/output error to FFmpeg.
+    over = connected and isinstance(error, OSError) and error.errno == errno.EIO
+    if over or isinstance(error, EOFError | ConnectionResetError | BrokenPipeError):
         return Cause.ENDED
     return Cause.BROKEN
 

@@ -126,15 +126,40 @@ def opening_of(uri: str, options: CameraOptions, *, frame_rate: Fraction | None 
     silence = {"rw_timeout": _microseconds(options.stall_seconds)}
     if scheme.startswith("rtmp"):
         # RTMP's own "timeout" would make FFmpeg a server that waits for a sender.
-        return Opening(uri, scheme, {**silence, "rtmp_live": "live", **_QUICK, "analyzeduration": "500000"})
+        return Opening(uri, scheme, {**silence, "rtmp_live": "live", "probesize": "32768", **_SHORT_LOOK})
     if _is_hls(uri):
-        # Its demuxer asks for the playlist again and again, each time within all limits of the protocol.
-        limits = (START_UP * options.stall_seconds, options.stall_seconds)
-        return Opening(uri, scheme, {**silence, "live_start_index": "-1", **_QUICK}, timeout=limits, paced=True)
-    return Opening(uri, scheme, {**silence, "reconnect": "0"})
+        return _hls(uri, scheme, options)
+    return Opening(uri, scheme, {**silence, "reconnect": "0", **_SHORT_LOOK})
 
 
-_QUICK = {"probesize": "32768", "analyzeduration": "0"}
+def opening_for_format(opening: Opening, container_format: str, options: CameraOptions) -> Opening | None:
+    """How a source that turned out to be of this format must be opened instead; None where it was opened rightly.
+
+    Args:
+        opening: how it was opened.
+        container_format: FFmpeg's names of its format, with commas between them.
+        options: of the camera.
+    """
+    if opening.paced or opening.scheme not in {"http", "https"} or "hls" not in container_format.split(","):
+        return None
+    return _hls(opening.target, opening.scheme, options)
+
+
+_SHORT_LOOK = {"analyzeduration": "500000"}
+"""Microseconds of pictures that FFmpeg looks at before it hands on the first. 0 stands for its default, 5 s, and 90 s
+for FLV, the format of RTMP: it waits so long for sound that may set in; without sound no picture came within 3 s."""
+
+
+def _hls(uri: str, scheme: str, options: CameraOptions) -> Opening:
+    # Its demuxer asks for the playlist again and again, each time within all limits of the protocol.
+    limits = (START_UP * options.stall_seconds, options.stall_seconds)
+    asked = {
+        "rw_timeout": _microseconds(options.stall_seconds),
+        "live_start_index": "-1",
+        "probesize": "32768",
+        "analyzeduration": "0",
+    }
+    return Opening(uri, scheme, asked, timeout=limits, paced=True)
 
 
 def _rtsp(options: CameraOptions) -> dict[str, str]:

@@ -27,7 +27,7 @@ from streamer.live.receivers import STORE
 from streamer.live.run import LiveRun, LiveTimes, watch_live
 from streamer.requests import LiveRequest
 from tests.scenes import CPU32
-from tests.streamer.live.servers import _serving
+from tests.streamer.live.servers import serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,7 +119,7 @@ def commanded_camera(pictures: list[np.ndarray]) -> Iterator[Commanded]:
         def log_message(self, *_: object) -> None:
             """Tests are quiet."""
 
-    with _serving(Handler) as server:
+    with serving(Handler) as server:
         camera.uri = f"http://127.0.0.1:{server.server_address[1]}/video.mjpg"
         yield camera
 

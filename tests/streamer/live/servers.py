@@ -194,7 +194,8 @@ class _Files(Guarded, SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def _serving(handler: object, certificate: Path | None = None) -> Iterator[ThreadingHTTPServer]:
+def serving(handler: object, certificate: Path | None = None) -> Iterator[ThreadingHTTPServer]:
+    """Serve with a handler while the context lasts; HTTPS with a certificate. Handlers end when it is ``stopping``."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)  # type: ignore[arg-type]
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -229,7 +230,7 @@ def motion_jpeg(
 ) -> Iterator[str]:
     """A camera that sends motion JPEG over HTTP(S), 25 pictures a second; gives its address, with its user."""
     limits = {"silent_after": silent_after, "ends_after": ends_after, "user": user}
-    with _serving(type("Handler", (_MotionJpeg,), limits), certificate) as server:
+    with serving(type("Handler", (_MotionJpeg,), limits), certificate) as server:
         yield f"{_address(server, certificate, user)}video.mjpg"
 
 
@@ -237,7 +238,7 @@ def motion_jpeg(
 def files_over_http(folder: Path, *, certificate: Path | None = None, user: str = "") -> Iterator[str]:
     """Serve a folder; gives the address it begins with, ending in a slash, with its user."""
     handler = type("Handler", (_Files,), {"user": user})
-    with _serving(partial(handler, directory=str(folder)), certificate) as server:
+    with serving(partial(handler, directory=str(folder)), certificate) as server:
         yield _address(server, certificate, user)
 
 
