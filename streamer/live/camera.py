@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 MOST_WAITING = 32
 """Windows of one camera that may wait for the networks; they are too old long before."""
+SWITCHING = "the view seems to switch between colour and infrared"
 MOST_TROUBLES = 20
 """Different errors of one camera that are told."""
 
@@ -253,7 +254,7 @@ class LiveCamera:
                 self.lights.gather(frame, period)
             return
         preparer = self._preparer_for(watching)
-        held = self._health.hold_back(frame.pts)
+        held = self._health.hold_back(frame.pts) or (SWITCHING if self.lights.in_doubt else "")
         collected = preparer.collect(frame)
         motion = None
         if collected.pictures is not None:

@@ -78,6 +78,15 @@ class Commanded:
     mode: str = (
         "normal"  # normal, black, frozen, small, fast (three times), calm (noise alone), hand (moves in a corner)
     )
+    infrared: bool = False  # by night: no colour, another light
+
+
+def infrared(picture: np.ndarray) -> np.ndarray:
+    """What a camera shows by its own lamp: foliage and red things bright, the sky dark, and brightest in the middle."""
+    height, width = picture.shape[:2]
+    grey = picture @ np.array([0.1, 0.3, 0.6])
+    across, down = np.linspace(-1, 1, width)[None], np.linspace(-1, 1, height)[:, None]
+    return np.clip(grey * (1.1 - 0.4 * (across**2 + down**2) / 2), 0, 255).astype(np.uint8)
 
 
 @contextmanager
@@ -109,7 +118,7 @@ def commanded_camera(pictures: list[np.ndarray]) -> Iterator[Commanded]:
                         picture = noise.integers(0, 3, picture.shape, dtype=np.uint8)
                     if camera.mode == "small":
                         picture = cv2.resize(picture, None, fx=0.5, fy=0.5)
-                    data = cv2.imencode(".jpg", picture)[1].tobytes()
+                    data = cv2.imencode(".jpg", infrared(picture) if camera.infrared else picture)[1].tobytes()
                     head = f"--picture\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
                     self.wfile.write(head.encode() + data + b"\r\n")
                     time.sleep(max(0.0, began + (number + 1) / RATE - time.monotonic()))
