@@ -69,7 +69,8 @@ class ConfigReloader:
         self._path = path
         self._config = config
         self._warn = warn
-        self._stamp = self._seen = self._look()
+        self._seen = self._look()
+        self._stamp: _Stamp = None  # the file may have changed since it was read: the first look reads it again
         self._told = ""
 
     @property
@@ -89,14 +90,20 @@ class ConfigReloader:
         settled, self._seen = stamp == self._seen, stamp
         if stamp is None or stamp == self._stamp or not settled:
             return None  # an editor may take the file away for a moment before it puts the new one there
-        return self.reload()
+        return self._read()
 
     def reload(self) -> Changes | None:
         """Read the file now, whatever it looks like: what SIGHUP asks for.
 
+        Whoever asks is told what is wrong with it each time.
+
         Returns:
             What to do; None where it is broken or says the same as before.
         """
+        self._told = ""
+        return self._read()
+
+    def _read(self) -> Changes | None:
         self._stamp = self._seen = self._look()
         try:
             config = read_config(self._path)

@@ -137,6 +137,8 @@ class LiveRun:
             )
         )
         self._ending = ExitStack()
+        # From here to the very end: a signal that comes while the cameras begin, or while they end, must kill nothing.
+        self._hangup = self._ending.enter_context(_on_hangup())
         try:
             self._open()
         except BaseException:
@@ -186,23 +188,24 @@ class LiveRun:
         reloader = None
         if self._request.config_file is not None:
             reloader = ConfigReloader(self._request.config_file, self.config, self._console.warn)
-        with _on_hangup() as hangup:
-            looked = 0.0
-            while not self._console.stop.wait(LOOK):
-                if self._error is not None:
-                    raise self._error
-                if self.cameras and all(camera.gone and not camera.reading for camera in self.cameras.values()):
-                    return
-                if time.monotonic() - looked < 1.0:
-                    continue
-                looked = time.monotonic()
-                self._look()
-                if reloader is not None:
-                    asked = hangup.is_set()
-                    hangup.clear()
-                    found = reloader.reload() if asked else reloader.poll()
-                    if found is not None:
-                        self._change(found, reloader.config)
+        looked = 0.0
+        while not self._console.stop.wait(LOOK):
+            if self._error is not None:
+                raise self._error
+            if self.cameras and all(camera.gone and not camera.reading for camera in self.cameras.values()):
+                return
+            if time.monotonic() - looked < 1.0:
+                continue
+            looked = time.monotonic()
+            self._look()
+            asked = self._hangup.is_set()
+            self._hangup.clear()
+            if reloader is not None:
+                found = reloader.reload() if asked else reloader.poll()
+                if found is not None:
+                    self._change(found, reloader.config)
+            elif asked:  # the terminal was closed
+                self._console.stop.set()
 
     def outcome(self) -> WatchOutcome:
         """How it ended; ends the cameras first."""
@@ -383,7 +386,7 @@ def _outcome_of(camera: LiveCamera, folder: LiveFolder | None) -> SourceOutcome:
 
 @contextmanager
 def _on_hangup() -> Iterator[threading.Event]:
-    """An event that SIGHUP sets: read the cameras file again."""
+    """An event that SIGHUP sets: read the cameras file again, or end where there is none."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGHUP"):
         yield asked

@@ -79,6 +79,8 @@ class Commanded:
         "normal"  # normal, black, frozen, small, fast (three times), calm (noise alone), hand (moves in a corner)
     )
     infrared: bool = False  # by night: no colour, another light
+    connections: int = 0  # so far
+    viewers: int = 0  # just now
 
 
 def infrared(picture: np.ndarray) -> np.ndarray:
@@ -102,6 +104,8 @@ def commanded_camera(pictures: list[np.ndarray]) -> Iterator[Commanded]:
             self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=picture")
             self.end_headers()
             began, still = time.monotonic(), course[0]
+            camera.connections += 1
+            camera.viewers += 1
             try:
                 while not getattr(self.server, "stopping", False):
                     number = round((time.monotonic() - began) * RATE)
@@ -124,6 +128,8 @@ def commanded_camera(pictures: list[np.ndarray]) -> Iterator[Commanded]:
                     time.sleep(max(0.0, began + (number + 1) / RATE - time.monotonic()))
             except OSError:
                 return
+            finally:
+                camera.viewers -= 1
 
         def log_message(self, *_: object) -> None:
             """Tests are quiet."""

@@ -82,12 +82,23 @@ def test_a_changed_file_is_read_once_it_has_stood_still(reloader):
     assert said == []
 
 
+def test_a_file_that_changed_after_it_was_read_and_before_it_was_watched_is_taken_over(tmp_path):
+    path = tmp_path / "cameras.yaml"
+    path.write_text("cameras: [rtsp://a]")
+    config = read_config(path)
+    path.write_text("cameras: [rtsp://b]")
+    found = ConfigReloader(path, config, print).poll()
+    assert found is not None
+    assert names(found.added) == ["b"]
+
+
 def test_a_broken_file_is_warned_of_once_and_the_old_settings_stay(reloader):
     watching, write, said, path = reloader
     write("cameras: [rtsp://a\n")
     assert [watching.poll() for _ in range(5)] == [None] * 5
-    assert watching.reload() is None
     assert len(said) == 1
+    assert watching.reload() is None
+    assert len(said) == 2  # who asks is answered
     assert "cameras.yaml line 2" in said[0]
     assert "everything goes on with the settings of before" in said[0]
     assert len(watching.config.cameras) == 3
@@ -97,7 +108,7 @@ def test_a_broken_file_is_warned_of_once_and_the_old_settings_stay(reloader):
     assert [watching.poll() for _ in range(3)] == [None] * 3
     write("cameras: [rtsp://a\n")
     assert [watching.poll() for _ in range(3)] == [None] * 3
-    assert len(said) == 2
+    assert len(said) == 3
 
 
 def test_a_reload_on_request_reads_even_a_file_that_looks_the_same(reloader, monkeypatch):
