@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from detectors.avid.batches import TrainingScene
 from detectors.avid.settings import AvidSettings, recipe
 from detectors.avid.simulate import SceneScale
 from detectors.avid.system import Avid
-from detectors.avid.training import AvidTrainer, StepLosses, TrainingScene
+from detectors.avid.training import AvidTrainer, StepLosses
 from detectors.avid.validation import held_out_residual, validate
 from detectors.calibration import TailPrior
 from detectors.checkpoint import ModelHeader, current_versions

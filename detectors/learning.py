@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from detectors.avid.batches import TrainingScene
 from detectors.avid.simulate import SceneScale
 from detectors.avid.system import Avid
-from detectors.avid.training import AvidTrainer, TrainingScene
+from detectors.avid.training import AvidTrainer
 from detectors.avid.validation import validate
 from detectors.bank import WindowBank, build_bank
 from detectors.calibration import calibrate

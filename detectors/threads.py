@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 WAIT_POLICY: Final = "OMP_WAIT_POLICY"
 
@@ -53,6 +57,23 @@ def configure_threads(threads: int | None = None) -> ThreadPolicy:
 
     torch.set_num_threads(count)
     return ThreadPolicy(threads=count, passive=passive)
+
+
+@contextmanager
+def leave_cores(count: int) -> Iterator[None]:
+    """Let torch use so many cores less, at least one, within this context: other threads have work for them.
+
+    Two threads of a small network on two cores, beside one that makes its next batch, took 0.23 s a step; one took
+    0.15 s.
+    """
+    import torch  # noqa: PLC0415 - the policy of waiting has to be in place before it is loaded
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, before - count))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def usable_cores() -> int:

@@ -82,7 +82,8 @@ def base_settings() -> AvidSettings:
 def _train(folder: Path, seconds: float, seed: int) -> tuple[AvidSettings, dict, int]:  # type: ignore[type-arg]
     import numpy as np  # noqa: PLC0415
 
-    from detectors.avid.training import AvidTrainer, TrainingScene  # noqa: PLC0415
+    from detectors.avid.batches import TrainingScene  # noqa: PLC0415
+    from detectors.avid.training import AvidTrainer  # noqa: PLC0415
     from detectors.inference import choose_runtime, multiplies_bfloat16  # noqa: PLC0415
 
     scenes = []

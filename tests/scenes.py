@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 import torch
 
+from detectors.avid.batches import TrainingScene
 from detectors.avid.detector import DetectorSettings, light_layers
 from detectors.avid.inpainter import InpainterSettings
 from detectors.avid.settings import AvidSettings, TrainingSettings
 from detectors.avid.simulate import SceneScale
 from detectors.avid.system import Avid
-from detectors.avid.training import AvidTrainer, TrainingScene
+from detectors.avid.training import AvidTrainer
 from detectors.bank import WindowBank, build_bank
 from detectors.calibration import TailPrior
 from detectors.checkpoint import ModelHeader, current_versions

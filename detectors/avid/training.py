@@ -16,40 +16,24 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from detectors.avid.batches import Ahead, BatchMaker, TrainingBatch, TrainingScene
 from detectors.avid.detector import DetectorNetwork
 from detectors.avid.inpainter import Inpainter
 from detectors.avid.losses import AdversarialLoss, FakeHistory, WeightAverage, reconstruction_loss
-from detectors.avid.rendered import RenderedTruth, rendered_crops
-from detectors.avid.simulate import IRREGULAR, Kind, SceneScale, SimulatedBatch, augment, simulate
-from detectors.bank import WindowBank, draw_crops, pairs_to_channels
-from preprocess.pictures import GREY_LEVELS_PER_UNIT
+from detectors.avid.simulate import IRREGULAR, Kind
+from detectors.bank import pairs_to_channels
+from detectors.threads import leave_cores, usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from detectors.avid.settings import AvidSettings
 
 Network = TypeVar("Network", bound=torch.nn.Module)
-CROP_MULTIPLE = 8  # sides of D's crops, pixels
 GRADIENT_BOUND = 5.0
+MOST_WORKERS = 8
+"""Threads that make batches for a GPU: a batch takes one of them 0.1 s, and the GPU a tenth of that."""
 NORM_BATCHES = 24  # batches over which the batch norms' statistics of finished weights are measured
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingScene:
-    """One scene to learn from.
-
-    Attributes:
-        bank: normal windows.
-        scale: how large and fast normal things are in them.
-        rendered: windows with known irregularities, where the scene was rendered.
-    """
-
-    bank: WindowBank
-    scale: SceneScale
-    rendered: RenderedTruth | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +72,8 @@ class AvidTrainer:
             kinds: of simulated irregularities D learns; one is left out to test on it.
         """
         self.settings = settings
-        self.kinds = kinds
         self.seed = seed
-        self.scenes = [scene for scene in scenes if len(scene.bank)]
-        if not self.scenes:
-            raise ValueError("training needs at least one window of normal footage")
         self.device = torch.device(device)
-        self.random = np.random.default_rng(seed)
-        self.torch_random = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.inpainter = Inpainter(settings.inpainter)
@@ -114,7 +92,8 @@ class AvidTrainer:
         self.averages = (WeightAverage(self.inpainter, decay), WeightAverage(self.detector, decay)) if decay else None
         self.reduced_precision = reduced_precision
         self.steps = 0
-        self._rows: dict[int, tuple[NDArray[np.int64], ...]] = {}
+        self.maker = BatchMaker(settings, scenes, self.detector.grid, seed=seed, kinds=kinds)
+        self._batches = Ahead(self.maker.batch, _workers(self.device))
 
     def step(self, progress: float) -> StepLosses:
         """One step of D and one of I.
@@ -122,14 +101,19 @@ class AvidTrainer:
         Args:
             progress: share of the training done, 0..1; sets the learning rates.
         """
+        with leave_cores(self._batches.workers):
+            return self._step(progress)
+
+    def _step(self, progress: float) -> StepLosses:
         self._set_rates(progress)
         recipe = self.settings.training
-        clean = self._normal_crops()
-        noisy = clean + self._noise(clean.shape)
+        batch = self._batches.get(self.steps)
+        clean = self._to_device(batch.normal)
+        noisy = clean + self._to_device(batch.noise)
         with self._precision():
             restored = self.inpainter(noisy)
         restored = restored.float()
-        simulated, inpainted = self._train_detector(clean, restored.detach())
+        simulated, inpainted = self._train_detector(batch, clean, restored.detach())
         reconstruction = reconstruction_loss(restored, clean)
         adversarial = torch.zeros((), device=self.device)
         playing = self.steps % recipe.adversarial_every == 0
@@ -147,14 +131,13 @@ class AvidTrainer:
         self.steps += 1
         return StepLosses(simulated, inpainted, reconstruction.item(), adversarial.item())
 
-    def _train_detector(self, clean: torch.Tensor, restored: torch.Tensor) -> tuple[float, float]:
+    def _train_detector(self, batch: TrainingBatch, clean: torch.Tensor, restored: torch.Tensor) -> tuple[float, float]:
         recipe = self.settings.training
         loss = torch.zeros((), device=self.device)
         simulated = inpainted = 0.0
-        if recipe.simulated_weight:
-            batch = self._simulated_crops()
-            labels = batch.labels(self.detector.grid(*batch.pictures.shape[-2:])).to(self.device)
-            windows = self._to_device(pairs_to_channels(batch.pictures, self.settings.mode))
+        if batch.simulated is not None and batch.labels is not None:
+            labels = batch.labels.to(self.device)
+            windows = self._to_device(batch.simulated)
             with self._precision():
                 judged = self.detector(windows)
             known = labels >= 0
@@ -182,68 +165,6 @@ class AvidTrainer:
                 if isinstance(module, torch.nn.BatchNorm2d):
                     module.eval()
         return network
-
-    def _scene(self) -> TrainingScene:
-        return self.scenes[int(self.random.integers(len(self.scenes)))]
-
-    def _parts(self, count: int) -> list[int]:
-        """Share a batch among a few scenes, so that no step sees one scene alone."""
-        parts = min(4, len(self.scenes), count)
-        return [count // parts + (1 if part < count % parts else 0) for part in range(parts)]
-
-    def _normal_crops(self) -> torch.Tensor:
-        recipe = self.settings.training
-        crops = []
-        for count in self._parts(recipe.batch):
-            bank = self._scene().bank
-            size = min(recipe.inpainter_crop, *bank.pictures.shape[1:])
-            crops.append(draw_crops(bank, count, size, self.random, moving_share=0.9)[0])
-        smallest = min(crop.shape[-1] for crop in crops)
-        pictures = torch.from_numpy(np.concatenate([crop[..., :smallest, :smallest] for crop in crops])).float()
-        if self.random.random() < 0.5:
-            pictures = pictures.flip(-1)
-        return self._to_device(pairs_to_channels(pictures, self.settings.mode))
-
-    def _simulated_crops(self) -> SimulatedBatch:
-        recipe = self.settings.training
-        parts = []
-        for count in self._parts(recipe.batch):
-            scene = self._scene()
-            size = min(recipe.detector_crop, *scene.bank.pictures.shape[1:]) // CROP_MULTIPLE * CROP_MULTIPLE
-            rows = self._irregular_rows(scene)
-            if scene.rendered is not None and rows and self.random.random() < recipe.rendered_share:
-                parts.append(rendered_crops(scene.rendered, rows, count, size, self.random))
-            else:
-                parts.append(
-                    simulate(
-                        scene.bank,
-                        scene.scale,
-                        count,
-                        size,
-                        self.random,
-                        irregular_share=recipe.irregular_share,
-                        kinds=self.kinds,
-                    )
-                )
-        smallest = min(part.pictures.shape[-1] for part in parts)
-        pictures = torch.cat([part.pictures[..., :smallest, :smallest] for part in parts])
-        covered = torch.cat([part.covered[..., :smallest, :smallest] for part in parts])
-        if self.random.random() < 0.5:
-            pictures, covered = pictures.flip(-1), covered.flip(-1)
-        kinds = np.concatenate([part.kinds for part in parts])
-        return SimulatedBatch(augment(pictures, self.random), covered, kinds)
-
-    def _irregular_rows(self, scene: TrainingScene) -> tuple[NDArray[np.int64], ...]:
-        if scene.rendered is None:
-            return ()
-        key = id(scene)
-        if key not in self._rows:
-            self._rows[key] = scene.rendered.irregular_rows()
-        return self._rows[key]
-
-    def _noise(self, shape: torch.Size) -> torch.Tensor:
-        deviation = self.settings.training.noise / GREY_LEVELS_PER_UNIT
-        return self._to_device(torch.randn(shape, generator=self.torch_random) * deviation)
 
     def _to_device(self, windows: torch.Tensor) -> torch.Tensor:
         return windows.to(self.device, memory_format=torch.channels_last)
@@ -293,17 +214,14 @@ class AvidTrainer:
             norm.momentum = None  # the mean over all batches
         inpainter.train()
         detector.train()
-        kept = self.random, self.torch_random  # what is drawn here must not move the training's own draws
-        self.random = np.random.default_rng((self.seed, self.steps))
-        self.torch_random = torch.Generator().manual_seed(self.seed + self.steps)
+        random = np.random.default_rng((self.seed, self.steps, 1))  # no draw of a step
         for _ in range(NORM_BATCHES):
             if norms[0]:
-                clean = self._normal_crops()
-                inpainter(clean + self._noise(clean.shape))
+                clean = self.maker.normal(random)
+                inpainter(self._to_device(clean + self.maker.noise(clean.shape, random)))
             if norms[1]:
-                batch = self._simulated_crops()
-                detector(self._to_device(pairs_to_channels(batch.pictures, self.settings.mode)))
-        self.random, self.torch_random = kept
+                pictures = self.maker.simulated(random).pictures
+                detector(self._to_device(pairs_to_channels(pictures, self.settings.mode)))
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on to the bit (tensors, numbers and plain containers only)."""
@@ -315,13 +233,13 @@ class AvidTrainer:
             "optimisers": [self.inpainter_optimiser.state_dict(), self.detector_optimiser.state_dict()],
             "averages": [(average.state(), average.updates) for average in self.averages or ()],
             "history": self.history.state() if self.history is not None else {},
-            "random": self.random.bit_generator.state,
-            "torch_random": self.torch_random.get_state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where :meth:`state` was taken, with the same settings and footage."""
         self.steps, self.seed = int(state["steps"]), int(state["seed"])
+        self.maker = self.maker.with_seed(self.seed)
+        self._batches = Ahead(self.maker.batch, _workers(self.device))
         self.inpainter.load_state_dict(state["inpainter"])
         self.detector.load_state_dict(state["detector"])
         self.inpainter_optimiser.load_state_dict(state["optimisers"][0])
@@ -330,8 +248,12 @@ class AvidTrainer:
             average.restore(tensors, int(updates))
         if self.history is not None:
             self.history.restore(state["history"])
-        self.random.bit_generator.state = state["random"]
-        self.torch_random.set_state(state["torch_random"])
+
+
+def _workers(device: torch.device) -> int:
+    """Threads that make batches: one beside networks on a CPU; as many as a GPU may need to be kept at work."""
+    spare = usable_cores() - 1
+    return min(spare, 1 if device.type == "cpu" else MOST_WORKERS)
 
 
 def load_weights(inpainter: Inpainter, detector: DetectorNetwork, tensors: dict[str, torch.Tensor]) -> None:

@@ -25,9 +25,10 @@ share_the_machine()
 import numpy as np  # noqa: E402 - threads are set up before torch is loaded
 import torch  # noqa: E402
 
+from detectors.avid.batches import TrainingScene  # noqa: E402
 from detectors.avid.detector import irregular_logit, normality  # noqa: E402
 from detectors.avid.settings import recipe  # noqa: E402
-from detectors.avid.training import AvidTrainer, TrainingScene  # noqa: E402
+from detectors.avid.training import AvidTrainer  # noqa: E402
 from detectors.avid.validation import ranking  # noqa: E402
 from detectors.bank import draw_crops, pairs_to_channels  # noqa: E402
 from detectors.inference import choose_runtime  # noqa: E402

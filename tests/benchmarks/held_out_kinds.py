@@ -27,10 +27,11 @@ share_the_machine()
 import numpy as np  # noqa: E402 - threads are set up before torch is loaded
 import torch  # noqa: E402
 
+from detectors.avid.batches import TrainingScene  # noqa: E402
 from detectors.avid.settings import default_recipe  # noqa: E402
 from detectors.avid.simulate import IRREGULAR, Kind, SceneScale, simulate  # noqa: E402
 from detectors.avid.system import Avid  # noqa: E402
-from detectors.avid.training import AvidTrainer, TrainingScene  # noqa: E402
+from detectors.avid.training import AvidTrainer  # noqa: E402
 from detectors.avid.validation import CROP, MOVING, ranking  # noqa: E402
 from detectors.bank import pairs_to_channels  # noqa: E402
 from detectors.inference import choose_runtime  # noqa: E402

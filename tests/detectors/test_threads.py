@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from detectors.threads import ThreadPolicy, configure_threads, usable_cores
+from detectors.threads import ThreadPolicy, configure_threads, leave_cores, usable_cores
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,3 +77,18 @@ def test_the_cores_that_count_are_those_this_process_may_use(monkeypatch: pytest
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert usable_cores() == 1
+
+
+def test_cores_left_to_others_come_back() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with leave_cores(1):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+        with pytest.raises(ZeroDivisionError), leave_cores(5):
+            assert torch.get_num_threads() == 1, "one is always left"
+            raise ZeroDivisionError
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

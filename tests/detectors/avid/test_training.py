@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from detectors.avid.batches import TrainingScene
 from detectors.avid.detector import DetectorLayer, DetectorNetwork, DetectorSettings
 from detectors.avid.inpainter import InpainterSettings
 from detectors.avid.rendered import RenderedTruth
 from detectors.avid.settings import AvidSettings, paper_recipe
 from detectors.avid.simulate import SceneScale, SimulatedBatch
-from detectors.avid.training import AvidTrainer, StepLosses, TrainingScene
+from detectors.avid.training import AvidTrainer, StepLosses
 from tests.scenes import TINY_SCALE, Scene, tiny_bank, tiny_settings, walkers
 
 if TYPE_CHECKING:
@@ -171,7 +172,9 @@ def test_the_paper_s_recipe_trains_with_its_own_optimiser_noise_and_channels(ban
     after = trainer.weights()
     for prefix in ("inpainter.", "detector."):
         assert any(not torch.equal(before[n], after[n]) for n in before if n.startswith(prefix))
-    assert trainer._noise((4, 3, 64, 64)).std().item() == pytest.approx(102 / 64, rel=0.03)
+    assert trainer.maker.noise(torch.Size((4, 3, 64, 64)), np.random.default_rng(1)).std().item() == pytest.approx(
+        102 / 64, rel=0.03
+    )
 
 
 def test_the_paper_s_own_networks_train_on_tiny_crops(bank: WindowBank) -> None:
@@ -213,7 +216,8 @@ def test_the_batch_norms_of_the_weights_used_are_measured_for_them(bank: WindowB
         name.removeprefix("detector."): t for name, t in trainer.weights().items() if name.startswith("detector")
     }
     used.load_state_dict(weights)
-    batches = torch.cat([trainer._simulated_crops().differences() for _ in range(4)])
+    random = np.random.default_rng(5)
+    batches = torch.cat([trainer.maker.simulated(random).differences() for _ in range(4)])
     with torch.no_grad():
         fixed = used.eval()(batches)
         as_trained = used.train()(batches)
@@ -281,9 +285,9 @@ def test_pictures_and_truth_are_mirrored_together(bank: WindowBank) -> None:
         tiny_settings(rendered_share=1.0, detector_crop=64),
         [TrainingScene(blinking, TINY_SCALE, RenderedTruth(blinking, left))],
     )
-    sides = set()
+    sides, random = set(), np.random.default_rng(5)
     for _ in range(12):
-        batch = trainer._simulated_crops()
+        batch = trainer.maker.simulated(random)
         assert isinstance(batch, SimulatedBatch)
         seen = (batch.differences().abs().amax(1) > 1).float()
         known = batch.covered[:, 0]
