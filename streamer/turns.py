@@ -14,10 +14,11 @@ import threading
 from collections import deque
 from contextlib import suppress
 
-NETWORKS_STEP_BACK = 10
-"""Niceness of the networks' thread: pictures that wait for them may be dropped, and packets that wait may not."""
+NETWORKS_STEP_BACK = 5
+"""Niceness of the networks' thread: pictures that wait for them may be dropped, and packets that wait may not. No more
+than that: other programs of the machine would have the networks' share as well."""
 
-LEARNING_STEP_BACK = 15
+LEARNING_STEP_BACK = 10
 """Niceness of the thread that learns, which has minutes."""
 
 
