@@ -8,6 +8,7 @@ calibration (:mod:`detectors.score_store`), and the highest peaks for its tail (
 Frames that alarm, and two seconds around them, teach nothing. They still count as time: where they are few (up to 5 %,
 what learning tolerates anyway) the tail's likelihood knows where it was cut and their number plays no part; where they
 are more, the calibration is what is wrong, and they count as frames known to reach the threshold, so that it rises.
+Where nearly everything alarms, that comes too slowly or never: see :mod:`detectors.second_start`.
 
 A refresh takes three steps, so that a background thread can do the work: :meth:`LiveLearner.snapshot`,
 :func:`refreshed`, :meth:`LiveLearner.adopt`. All but the second belong to the thread that calls ``take``.
@@ -21,14 +22,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detectors.evidence import place_sums
-from detectors.ground import background_on_cells, feet
+from detectors.gathering import LARGEST_OPEN, Gathered, OpenStretch, stretch_of
+from detectors.ground import background_on_cells
 from detectors.learning import TOLERATED
 from detectors.learning_progress import Progress
 from detectors.peaks import MERGE_GAP, PeakCounter, Watch
 from detectors.refreshing import Refreshed, Snapshot, alarm_bound, frame_statistics, refreshed
 from detectors.scene_model import DECISIONS
-from detectors.score_store import Stretch, StretchStore
+from detectors.score_store import StretchStore
+from detectors.second_start import FIRST_DAY, MEMORY_SHARE, SecondStart
 from preprocess.temporal import to_working_size
 
 if TYPE_CHECKING:
@@ -46,12 +48,9 @@ if TYPE_CHECKING:
 __all__ = ["LearningSettings", "LiveLearner", "Progress", "Refreshed", "Snapshot", "Use", "refreshed"]
 
 FIRST_REFRESH = 60.0  # seconds of normal footage; every refresh waits for twice as much as the one before
-STRETCH_SECONDS = 15.0
-SHORTEST_STRETCH = 1.0  # seconds; less shows no event and is not worth keeping
 LONGEST_STEP = 1.0  # seconds between two frames, from which on they are no neighbours
 GUARD = 2.0  # seconds before and after a frame that alarms from which nothing is learned either
 UNUSABLE_GUARD = 0.5  # seconds before an unusable frame: what spoiled it may have begun
-LARGEST_OPEN = 8  # the open stretch takes at most this part of the memory, and a closed one half of that
 LOOKS = 40  # pictures the empty scene is the median of
 FEWEST_LOOKS = 5
 LOOK_EVERY = 5.0  # seconds, at first
@@ -115,10 +114,10 @@ class LiveLearner:
         self._cells = watched
         known = model.knowledge.calibrations["joint"].seconds
         self._progress = progress or Progress(model_seconds=known)
-        self._basis = 0.0
         self._wanted = self._progress.model_seconds if progress else max(FIRST_REFRESH, known)
-        self._store = StretchStore(settings.memory_bytes * (LARGEST_OPEN - 1) // LARGEST_OPEN, settings.seed)
-        self._open: list[tuple[float, NDArray[np.float16]]] = []
+        self._gathered = Gathered(model.grid, StretchStore(self._room, settings.seed))
+        self._open = OpenStretch(settings.memory_bytes, GUARD)
+        self._second = self._second_start()
         self._last: float | None = None
         self._segment: int | None = None
         self._muted_until = -np.inf
@@ -126,9 +125,6 @@ class LiveLearner:
         self._flushed: float | None = None
         self._piece, self._piece_goes_on = 0, False
         self._pending = False
-        shape = (model.grid.rows, model.grid.columns)
-        self._sums: NDArray[np.float64] = np.zeros((8, *shape))
-        self._visits: NDArray[np.float64] = np.zeros(shape)
         self._looks: list[tuple[float, NDArray[np.float32]]] = []
         self._look_every = LOOK_EVERY
         self._over = settings.learn_seconds <= self._progress.watched
@@ -168,7 +164,16 @@ class LiveLearner:
     @property
     def nbytes(self) -> int:
         """Memory taken by scores."""
-        return self._store.nbytes + sum(maps.nbytes for _, maps in self._open)
+        return self._gathered.store.nbytes + self._open.nbytes + self._second.nbytes
+
+    @property
+    def _room(self) -> int:
+        """Bytes for the stretches, where nothing else needs them."""
+        return self.settings.memory_bytes * (LARGEST_OPEN - 1) // LARGEST_OPEN
+
+    def _second_start(self) -> SecondStart:
+        settings = self.settings
+        return SecondStart(self.model.grid, settings.memory_bytes, settings.seed, self._progress.second_starts)
 
     @property
     def alarm_share(self) -> float:
@@ -178,9 +183,18 @@ class LiveLearner:
     @property
     def due(self) -> bool:
         """Whether it is time for a refresh: a snapshot would make a better model, and none is on its way."""
-        if self._over or self._pending or not self._store.nbytes:
+        if self._over or self._pending:
             return False
-        return self._basis >= (self._wanted if self.provisional else self._progress.model_seconds)
+        if self._starts_again:
+            return True
+        return self._gathered.store.nbytes > 0 and self._gathered.seconds >= (
+            self._wanted if self.provisional else self._progress.model_seconds
+        )
+
+    @property
+    def _starts_again(self) -> bool:
+        """Whether nearly everything alarms: on the first day that becomes what is normal."""
+        return self._second.due and self._progress.watched < min(self.settings.learn_seconds, FIRST_DAY)
 
     def look(self, luma: Luma, time: Fraction | float) -> None:
         """See a usable picture of any size now and then, to know the empty scene; most calls return at once."""
@@ -217,6 +231,8 @@ class LiveLearner:
         self._last, self._segment = time, segment
         if not neighbour:
             self._close(np.inf)
+        if not neighbour or use is Use.UNUSABLE:
+            self._second.cut()
         if use is Use.UNUSABLE:
             self._close(time - UNUSABLE_GUARD)
             return
@@ -224,6 +240,7 @@ class LiveLearner:
         passed = step if neighbour else 0.0
         self._judged_seconds += passed
         self._progress = replace(self._progress, started=started, watched=self._progress.watched + passed)
+        self._hear_of_alarms(time, passed, maps, alarmed=use is Use.ALARM)
         if use is Use.ALARM:
             self._alarms += time - self._last_alarm > MERGE_GAP
             self._alarm_seconds += passed
@@ -233,72 +250,81 @@ class LiveLearner:
             self._close(time - guard)
             self._last_alarm, self._muted_until = time, time + guard
         elif time >= self._muted_until:
-            self._open.append((time, maps))
-            first = self._open[0][0]
-            largest = self.settings.memory_bytes // LARGEST_OPEN
-            full = len(self._open) * maps.nbytes
-            if full >= largest or time - first >= STRETCH_SECONDS + GUARD:
-                self._flush(max(1, len(self._open) // 2 if full >= largest else self._before_time(first)))
+            self._learn_from(self._open.push(time, maps))
 
-    def _before_time(self, first: float) -> int:
-        """Frames of a stretch of full length; those of the guard's time stay open."""
-        return sum(time <= first + STRETCH_SECONDS for time, _ in self._open)
+    def _hear_of_alarms(self, time: float, passed: float, maps: NDArray[np.float16], *, alarmed: bool) -> None:
+        """On the first day, see whether everything has to be learned anew."""
+        if self._progress.watched >= FIRST_DAY:
+            return
+        self._second.hear(time, passed, maps, alarmed=alarmed)
+        taken = self.settings.memory_bytes * 3 // (2 * MEMORY_SHARE) if self._second.gathered is not None else 0
+        if self._gathered.store.most_bytes != self._room - taken:
+            self._gathered.store.resize(self._room - taken)
 
     def _close(self, until: float) -> None:
         """Learn from the open frames before this time, and forget the others."""
-        self._flush(sum(time < until for time, _ in self._open))
-        self._open.clear()
+        self._learn_from(self._open.cut(sum(time < until for time, _ in self._open.frames)))
+        self._open.frames.clear()
         self._piece_goes_on = False
 
-    def _flush(self, count: int) -> None:
+    def _learn_from(self, frames: list[tuple[float, NDArray[np.float16]]]) -> None:
         """Learn from the first of the open frames."""
-        taken, self._open = self._open[:count], self._open[count:]
-        if not taken or taken[-1][0] - taken[0][0] < SHORTEST_STRETCH:
+        stretch = stretch_of(frames, self._progress.refreshes)
+        if stretch is None:
             return
-        times = np.array([time for time, _ in taken])
-        frame_rate = 1.0 / float(np.median(np.diff(times)))
+        times, frame_rate = stretch.times, stretch.frame_rate
         goes_on = self._flushed is not None and 0 < times[0] - self._flushed <= LONGEST_STEP and self._piece_goes_on
         self._flushed = float(times[-1])
-        self._piece_goes_on = bool(self._open)
+        self._piece_goes_on = bool(self._open.frames)
         self._piece += not goes_on
-        stretch = Stretch(np.stack([maps for _, maps in taken], axis=1), times, {}, self._progress.refreshes)
         statistics = {
             d: frame_statistics(self._streams[d], stretch, self.model.grid, self._piece, self._cells) for d in DECISIONS
         }
-        for scores, _ in stretch.pieces(self.model.grid):
-            residual, logit, motion = (part.numpy() for part in (scores.residual, scores.detector, scores.motion))
-            self._sums += place_sums(residual, logit, motion)
-            self._visits += feet(motion).sum(0)
         for decision, counter in self._counters.items():
             counter.push(statistics[decision], times, frame_rate=frame_rate, goes_on=goes_on)
-        self._store.add(replace(stretch, statistics=statistics))
-        self._basis += len(times) / frame_rate
+        self._gathered.add(replace(stretch, statistics=statistics))
 
     def snapshot(self) -> Snapshot:
         """All that a refresh needs, for any thread; :meth:`adopt` or :meth:`abandon` must follow."""
         self._pending = True
-        self._wanted = 2 * self._basis
+        second_start = self._start_again() if self._starts_again else 0.0
+        known, fits = self._gathered, self.alarm_share <= TOLERATED
+        self._wanted = 2 * known.seconds
         background = None
         if len(self._looks) >= FEWEST_LOOKS:
             background = np.asarray(np.median([look for _, look in self._looks], axis=0), np.float32)
-        watches = self.progress.watches
         snapshot = Snapshot(
             model=self.model,
             refresh=self._progress.refreshes,
-            basis=self._basis,
-            stretches=self._store.stretches(),
-            sums=self._sums.copy(),
-            visits=self._visits.copy(),
+            basis=known.seconds,
+            stretches=known.store.stretches(),
+            sums=known.sums.copy(),
+            visits=known.visits.copy(),
             background=background,
-            watches=watches if self.alarm_share <= TOLERATED else {},
-            alarm_share=self.alarm_share,
-            alarms_per_second=self._alarms / max(self._judged_seconds, 1e-9),
+            watches=self.progress.watches if fits and not second_start else {},
+            alarm_share=0.0 if second_start else self.alarm_share,
+            alarms_per_second=0.0 if second_start else self._alarms / max(self._judged_seconds, 1e-9),
             false_alarms_per_day=self.settings.false_alarms_per_day,
             cells=self._cells,
+            second_start=second_start,
         )
         if not self.provisional:
             self._end()
         return snapshot
+
+    def _start_again(self) -> float:
+        """Take what alarmed for normal and forget what was before; the seconds it took."""
+        self._second.cut()
+        waited, gathered = self._second.wait, self._second.gathered
+        if gathered is None:  # cannot be: it is due
+            return 0.0
+        gathered.store.resize(self._room)
+        self._gathered = gathered
+        self._open.frames.clear()
+        self._piece_goes_on = False
+        self._progress = replace(self._progress, second_starts=self._progress.second_starts + 1)
+        self._second = self._second_start()
+        return waited
 
     def adopt(self, found: Refreshed) -> SceneModel:
         """Go on from a refreshed model; what was seen since its snapshot is counted on.
@@ -330,6 +356,7 @@ class LiveLearner:
     def _end(self) -> None:
         """Learning is over: what is no longer needed goes."""
         self._over = True
-        self._open.clear()
-        self._store = StretchStore(0, self.settings.seed)
+        self._open.frames.clear()
+        self._gathered = Gathered(self.model.grid, StretchStore(0, self.settings.seed))
+        self._second = self._second_start()
         self._looks.clear()

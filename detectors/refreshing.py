@@ -47,6 +47,7 @@ class Snapshot:
         alarms_per_second: alarms under this model per second watched with it.
         false_alarms_per_day: what the camera is watched with.
         cells: ``(h, w)`` cells whose evidence can alarm; None: all.
+        second_start: seconds that alarmed for the most part and are learned from for that; 0 as a rule.
     """
 
     model: SceneModel
@@ -61,6 +62,7 @@ class Snapshot:
     alarms_per_second: float
     false_alarms_per_day: float
     cells: NDArray[np.bool_] | None
+    second_start: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

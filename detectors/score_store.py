@@ -57,6 +57,11 @@ class Stretch:
         return float(self.times[-1] - self.times[0]) if len(self) else 0.0
 
     @property
+    def frame_rate(self) -> float:
+        """Frames per second, of two frames at least."""
+        return 1.0 / float(np.median(np.diff(self.times)))
+
+    @property
     def nbytes(self) -> int:
         """Memory taken."""
         return self.maps.nbytes + self.times.nbytes + sum(values.nbytes for values in self.statistics.values())
@@ -97,6 +102,11 @@ class StretchStore:
             return
         insort(self._kept, (drawn, self._given, stretch), key=lambda kept: kept[:2])
         self.nbytes += stretch.nbytes
+        self.resize(self.most_bytes)
+
+    def resize(self, most_bytes: int) -> None:
+        """Take more or less memory from now on."""
+        self.most_bytes = most_bytes
         while self.nbytes > self.most_bytes:
             # A number that once was too large stays too large: else short stretches that come late were preferred.
             self._limit, _, gone = self._kept.pop()

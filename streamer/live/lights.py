@@ -274,6 +274,12 @@ class CameraLights:
             self._school.learning.give(partial(self._keep, self._knowledge.learned()), must=True)
         elif learner.due:
             snapshot = learner.snapshot()
+            if snapshot.second_start:
+                self._school.warn(
+                    f"{self._config.name}: most of the last {snapshot.second_start / 60:.0f} minutes alarmed, so what "
+                    f"was learned does not fit: what was seen in them counts as normal from now on; where it is not, "
+                    f"'avid-watch relearn {self._config.name}' starts over"
+                )
             if not self._school.learning.give(partial(self._make, known, snapshot)):
                 learner.abandon()
 
