@@ -18,6 +18,10 @@ NETWORKS_STEP_BACK = 5
 """Niceness of the networks' thread: pictures that wait for them may be dropped, and packets that wait may not. No more
 than that: other programs of the machine would have the networks' share as well."""
 
+MOST_PREPARING = 4
+"""Cameras whose pictures are prepared at a time: half of that is Python's own work, which one thread does at a time
+anyway. Decoding, which is none, may take every core."""
+
 LEARNING_STEP_BACK = 10
 """Niceness of the thread that learns, which has minutes."""
 

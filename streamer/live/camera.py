@@ -85,7 +85,7 @@ class Workshop:
         warn: told in one line what a person should know.
         stop: once set, nothing new is begun.
         now: the wall clock.
-        turns: reading threads at work at a time.
+        turns: pictures are prepared in one.
     """
 
     batcher: Batcher[LiveItem]

@@ -37,7 +37,7 @@ from streamer.sinks.storage import StorageWatch
 from streamer.sinks.worker import Worker
 from streamer.sources.network import open_camera
 from streamer.sources.stream_options import CameraOptions
-from streamer.turns import LEARNING_STEP_BACK, Turns, step_back
+from streamer.turns import LEARNING_STEP_BACK, MOST_PREPARING, Turns, step_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -127,7 +127,8 @@ class LiveRun:
         self._directory = (request.config.output or Path()).expanduser()
         self._folders: dict[str, LiveFolder] = {}
         self._outcomes: list[SourceOutcome] = []
-        self._turns = Turns(usable_cores())
+        self._decoding = Turns(usable_cores())
+        self._preparing = Turns(min(usable_cores(), MOST_PREPARING))
         self._networks = TorchNetworks(
             MachineSettings(
                 device=self.config.device,
@@ -260,7 +261,9 @@ class LiveRun:
             now=_now,
         )
         health = CameraHealth(config.name, folder.path, clock=_now, settings=self.times.health)
-        shop = Workshop(self._batcher, self._writer, self.metrics, self._console.warn, self._stop, _now, self._turns)
+        shop = Workshop(
+            self._batcher, self._writer, self.metrics, self._console.warn, self._stop, _now, self._preparing
+        )
         camera = LiveCamera(config, shop, outputs, health)
         school = School(
             self._learning,
@@ -292,7 +295,7 @@ class LiveRun:
                 options=options,
                 listener=camera,
                 frame_rate=rate,
-                turns=self._turns,
+                turns=self._decoding,
             )
         )
 
