@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
     from streamer.live.camera_source import CameraListener
+    from streamer.sources.replays import Replays
     from streamer.sources.stream_options import CameraOptions, Opening
 
 _PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443}
@@ -76,6 +77,7 @@ class Connection:
         options: CameraOptions,
         listener: CameraListener,
         epochs: Iterator[int],
+        replays: Replays,
         frame_rate: Fraction | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -87,6 +89,7 @@ class Connection:
             options: of the camera.
             listener: told of the encoded stream and its packets, on the connection's thread.
             epochs: gives the numbers of stretches of packets that can share a clip.
+            replays: knows what the camera's earlier connections showed.
             frame_rate: pictures per second of a recording without times (raw H.264).
             clock: monotonic seconds.
         """
@@ -96,6 +99,7 @@ class Connection:
         self._options = options
         self._listener = listener
         self._epochs = epochs
+        self._replays = replays
         self._frame_rate = frame_rate
         self._clock = clock
         self._epoch = -1
@@ -163,11 +167,15 @@ class Connection:
             has_audio=bool(container.streams.audio),
         )
         self._time_base = _ARRIVAL_TIME_BASE if container.format.name in _CLOCKLESS else None
+        replays = self._replays if self._opening.paced and self._opening.endless else None
+        self._replays.begin()
         pacer = Pacer(self._clock) if self._opening.paced else None
         step = 1 / float(self._frame_rate or self.opened.frame_rate or 25)
         keyless_until = self._clock() + _LONGEST_WAIT_FOR_KEY
         for number, packet in enumerate(_packets(container, stream)):
             if self._epoch < 0 and not packet.is_keyframe and self._clock() < keyless_until:
+                continue
+            if replays is not None and replays.skips(bytes(packet), is_keyframe=packet.is_keyframe):
                 continue
             if pacer is not None:
                 time_base = packet.time_base

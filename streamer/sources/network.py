@@ -23,6 +23,7 @@ from streamer.sources.live_decoding import LiveDecoding, LivePicture
 from streamer.sources.naming import path_of, without_password
 from streamer.sources.reconnecting import Backoff, ConnectionLostError
 from streamer.sources.refusals import refuse_unreadable_path
+from streamer.sources.replays import Replays
 from streamer.sources.stream_options import CameraOptions, Opening, opening_of
 from streamer.turns import Turns
 
@@ -119,6 +120,7 @@ class NetworkCamera:
         self._counts = SourceCounts()
         self._times = LiveClock(self._counts)
         self._epochs = itertools.count()
+        self._replays = Replays(clock)
         self._info: SourceInfo | None = None
         self._connection: Connection | None = None
         self._connections = 0
@@ -196,6 +198,7 @@ class NetworkCamera:
             options=self._options,
             listener=self._listener,
             epochs=self._epochs,
+            replays=self._replays,
             frame_rate=self._frame_rate,
             clock=self._clock,
         )

@@ -254,9 +254,9 @@ def hls_stream(folder: Path, *, rate: int = 20, seconds_per_piece: float = 0.5) 
             stream = container.add_stream("libx264", rate=rate, options=coding)
             assert isinstance(stream, av.VideoStream)
             stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
-            number = 0
+            number, noise = 0, np.random.default_rng()
             while not stop.wait(1 / rate):
-                picture = np.full((96, 128), 60, np.uint8)
+                picture = noise.integers(56, 64, (96, 128), dtype=np.uint8)
                 picture[30:60, (5 * number) % 96 : (5 * number) % 96 + 20] = 220
                 frame = av.VideoFrame.from_ndarray(picture, "gray").reformat(format="yuv420p")
                 frame.pts, frame.time_base = number, Fraction(1, rate)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from streamer.sources.network import NetworkCamera, open_camera
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from streamer.frames import Frame, SourceInfo
     from streamer.live.camera_source import Cause, EncodedPacket, EncodedStream
+
+SECRETS = ("s3cret", "wr0ng", "me:", "hush")
+"""Parts of the users and tokens that cameras are watched with in tests."""
 
 QUICK = {"stall_seconds": 1.0, "connect_seconds": 1.0, "least_wait": 0.1, "most_wait": 0.3}
 
@@ -90,3 +94,17 @@ def frames_of(
         camera.close()
     assert in_time, f"not within {seconds} s: {len(frames)} frames, {camera.counts}"
     return frames
+
+
+def check(frames: list[Frame], heard: Heard) -> None:
+    """Times rise, over reconnects too, are those of the wall clock, and no password was told."""
+    assert all(a.pts < b.pts and a.index + 1 == b.index for a, b in pairwise(frames))
+    for frame in frames:
+        assert frame.wall_clock is not None
+        assert abs(float(frame.pts) - frame.wall_clock.timestamp()) < 2
+    silent(heard)
+
+
+def silent(heard: Heard) -> None:
+    told = repr(heard.losses) + repr(heard.infos) + repr([(stream.codec, stream.epoch) for stream in heard.streams])
+    assert not any(secret in told for secret in SECRETS)

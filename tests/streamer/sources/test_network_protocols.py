@@ -1,11 +1,9 @@
-"""Live cameras over RTMP, HTTPS and HLS, against servers that end, fall silent and ask for a password."""
+"""Live cameras over RTMP and HTTPS, against servers that end, fall silent and ask for a password."""
 
 from __future__ import annotations
 
 import time
 from fractions import Fraction
-from functools import partial
-from http.server import SimpleHTTPRequestHandler
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -16,41 +14,23 @@ import pytest
 from streamer.live.camera_source import Cause
 from tests.streamer.live.servers import (
     Guarded,
-    files_over_http,
-    hls_stream,
     motion_jpeg,
     self_signed,
     serving,
 )
-from tests.streamer.live.watching import Heard, frames_of, watch
+from tests.streamer.live.watching import Heard, check, frames_of, silent, watch
 from tests.streamer.sources.rtmp_camera import RtmpCamera
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from streamer.frames import Frame
 
 USER = "me:s3cret"
-SECRETS = ("s3cret", "wr0ng", "me:", "hush")
 
 
 @pytest.fixture
 def heard() -> Heard:
     return Heard()
-
-
-def check(frames: list[Frame], heard: Heard) -> None:
-    """Times rise, over reconnects too, are those of the wall clock, and no password was told."""
-    assert all(a.pts < b.pts and a.index + 1 == b.index for a, b in pairwise(frames))
-    for frame in frames:
-        assert frame.wall_clock is not None
-        assert abs(float(frame.pts) - frame.wall_clock.timestamp()) < 2
-    silent(heard)
-
-
-def silent(heard: Heard) -> None:
-    told = repr(heard.losses) + repr(heard.infos) + repr([(stream.codec, stream.epoch) for stream in heard.streams])
-    assert not any(secret in told for secret in SECRETS)
 
 
 @pytest.mark.parametrize("sound", [False, True], ids=["pictures alone", "with sound"])
@@ -126,53 +106,6 @@ def test_an_unknown_host_is_not_found(heard: Heard, scheme: str) -> None:
     frames_of(watch(f"{scheme}://{USER}@camera.invalid/x", heard, max_reconnects=0))
     assert heard.causes == [Cause.NOT_FOUND]
     silent(heard)
-
-
-@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
-def test_hls_is_watched_with_a_password_for_the_playlist_and_its_pieces(
-    heard: Heard, tmp_path: Path, secure: bool
-) -> None:
-    certificate = self_signed(tmp_path) if secure else None
-    folder = tmp_path / "served"
-    folder.mkdir()
-    with hls_stream(folder), files_over_http(folder, certificate=certificate, user=USER) as address:
-        camera = watch(f"{address}live.m3u8", heard, stall_seconds=4)
-        frames = frames_of(camera, until=lambda seen: len(seen) == 15)
-    check(frames, heard)
-    assert heard.causes == []
-    assert camera.counts.dropped == 0
-    assert len({frame.segment for frame in frames}) == 1
-
-
-def test_hls_that_ends_is_connected_to_again(heard: Heard, tmp_path: Path) -> None:
-    with hls_stream(tmp_path), files_over_http(tmp_path) as address:
-        frames_of(watch(f"{address}live.m3u8", Heard(), stall_seconds=4), until=lambda seen: len(seen) == 10)
-    with files_over_http(tmp_path) as address:
-        frames = frames_of(watch(f"{address}live.m3u8", heard), until=lambda seen: seen[-1].segment == 1)
-    check(frames, heard)
-    assert heard.causes == [Cause.ENDED]
-
-
-def test_hls_behind_an_address_that_does_not_say_so_comes_at_the_pace_of_its_pictures(
-    heard: Heard, tmp_path: Path
-) -> None:
-    class Files(SimpleHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.path = {"/stream": "/live.m3u8"}.get(self.path, self.path)
-            super().do_GET()
-
-        def log_message(self, *_: object) -> None:
-            """Tests are quiet."""
-
-    with hls_stream(tmp_path, seconds_per_piece=1), serving(partial(Files, directory=str(tmp_path))) as server:
-        uri = f"http://127.0.0.1:{server.server_address[1]}/stream"
-        camera = watch(uri, heard, stall_seconds=4, backlog_seconds=0.3)
-        frames = frames_of(camera, until=lambda seen: len(seen) == 30)
-    check(frames, heard)
-    walls = [frame.wall_clock.timestamp() for frame in frames if frame.wall_clock is not None]
-    # Unpaced, the pictures of a piece come all at once.
-    assert max(b - a for a, b in pairwise(walls[:20])) < 0.5 * (walls[19] - walls[0])
-    assert walls[19] - walls[0] > 0.8 * 19 / 20
 
 
 class _Flv(Guarded):
