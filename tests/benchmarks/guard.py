@@ -31,12 +31,14 @@ sys.path.insert(0, str(ROOT))
 import av  # noqa: E402 - the checkout must be found first
 
 from detectors.learning import learn_scene  # noqa: E402
-from preprocess.conditions import ConditionMonitor, is_infrared  # noqa: E402
+from preprocess.conditions import ConditionMonitor  # noqa: E402
 from preprocess.errors import UsageError  # noqa: E402
 from samples import LAYOUTS, Painter, SceneSettings, plan_scene  # noqa: E402
 from samples.disturbances import DISTURBANCES, Disturbance, effect_of  # noqa: E402
 from streamer.events import EventMachine, EventSettings, MessageKind  # noqa: E402
 from streamer.footage import RecordedFootage  # noqa: E402
+from streamer.live.camera import SWITCHING  # noqa: E402
+from streamer.live.colour_watch import ColourWatch  # noqa: E402
 from streamer.live.health import CameraHealth  # noqa: E402
 from streamer.live.notices import EventNotice  # noqa: E402
 from streamer.networks import TorchNetworks  # noqa: E402
@@ -59,8 +61,6 @@ LEARNED = 30.0
 UNDISTURBED = "undisturbed"
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 BATCH = 8
-LIGHT_LOOKS = 3
-LOOK_FOR_COLOUR = 10  # frames between two looks at the colours, as a live camera has it
 
 
 @dataclass(slots=True)
@@ -144,8 +144,7 @@ class Watcher:
         self._held = 0.0
         self._waiting: list[tuple[Frame, bool, str]] = []
         self._windows: list[Window] = []
-        self._infrared: bool | None = None
-        self._looks = 0
+        self._colour = ColourWatch()
 
     def watch(self, path: Path) -> None:
         """Watch a file from its first frame on; only what comes after the learning part counts."""
@@ -158,11 +157,10 @@ class Watcher:
 
     def _take(self, frame: Frame) -> None:
         self._now = EPOCH + timedelta(seconds=float(frame.pts))
-        if frame.index % LOOK_FOR_COLOUR == 0:
-            self._look(is_infrared(frame.image.bgr()))
-        condition = self._monitor.push(frame.luma, frame.pts, infrared=self._infrared)
+        self._colour.look(frame)
+        condition = self._monitor.push(frame.luma, frame.pts, infrared=self._colour.light == "infrared")
         said = self._health.frame(condition, corrupt=frame.corrupt, wall_clock=self._now, pts=frame.pts)
-        reason = self._health.hold_back(frame.pts)
+        reason = self._health.hold_back(frame.pts) or (SWITCHING if self._colour.in_doubt else "")
         if frame.pts >= LEARNED:
             self._count(frame, reason)
             kinds = [
@@ -177,12 +175,6 @@ class Watcher:
             self._windows.append(window)
         if len(self._windows) >= BATCH:
             self._score()
-
-    def _look(self, infrared: bool | None) -> None:
-        """Look for colour as a live camera does: several looks must agree."""
-        self._looks = self._looks + 1 if infrared is not None and infrared != self._infrared else 0
-        if self._infrared is None or self._looks >= LIGHT_LOOKS:
-            self._infrared, self._looks = infrared, 0
 
     def _count(self, frame: Frame, reason: str) -> None:
         result = self._result

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from streamer.frames import Frame
+from streamer.live.colour_watch import LONGEST_DOUBT, SURE_AFTER
 from streamer.live.config import CameraConfig
 from streamer.live.learned_state import LearnedState
-from streamer.live.lights import LONGEST_DOUBT, SURE_AFTER, CameraLights, School
+from streamer.live.lights import CameraLights, School
 from tests.streamer.live.live_run import infrared
 
 if TYPE_CHECKING:
