@@ -254,11 +254,10 @@ class CameraLights:
             self._school.warn(f"{self._config.name}: not learned yet ({reason}); looking on")
             self._known[light].footage = None
             return
-        finally:
-            give_back_memory()
         self._knowledge.begin(light, model)
         self._use(self._known[light], model, size, period)
         self._keep(self._knowledge.learned())
+        self._school.learning.give(give_back_memory, must=True)
 
     def _make(self, known: _Knowledge, snapshot: Snapshot) -> None:
         try:
@@ -267,8 +266,8 @@ class CameraLights:
             known.found.append(None)
             reason = f"{type(error).__name__}: {error}"
             self._school.warn(f"{self._config.name}: a refresh of what it learned failed ({reason}); watching goes on")
-        finally:
-            give_back_memory()
+        # As a job of its own: this one still holds what it worked on.
+        self._school.learning.give(give_back_memory, must=True)
 
     def _keep(self, learned: Mapping[Light, Learned]) -> None:
         try:
