@@ -6,8 +6,9 @@ how far ahead, and a training that goes on after an interruption sees what it wo
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -177,8 +178,10 @@ class BatchMaker:
 class Ahead(Generic[T]):
     """Makes the things of the next steps on other threads while the present one is used.
 
+    Every thing has a thread of its own that ends with it: nothing has to be closed.
+
     Attributes:
-        workers: those threads.
+        workers: threads at a time.
     """
 
     def __init__(self, make: Callable[[int], T], workers: int) -> None:
@@ -186,26 +189,34 @@ class Ahead(Generic[T]):
 
         Args:
             make: the thing of a step; several threads call it.
-            workers: threads; 0 makes everything when it is asked for.
+            workers: threads at a time; 0 makes everything when it is asked for.
         """
         self._make = make
         self.workers = workers
-        # Idle threads end with the pool, and the pool with its owner: nobody has to close anything.
-        self._pool = ThreadPoolExecutor(workers, "avid-batches", _alone) if workers else None
         self._coming: deque[tuple[int, Future[T]]] = deque()
 
     def get(self, step: int) -> T:
         """The thing of ``step``; those of the steps after it are begun."""
-        if self._pool is None:
+        if not self.workers:
             return self._make(step)
         while self._coming and self._coming[0][0] != step:  # asked for another step than expected
-            self._coming.popleft()[1].cancel()
-        while len(self._coming) <= self.workers:
-            number = step + len(self._coming)
-            self._coming.append((number, self._pool.submit(self._make, number)))
-        return self._coming.popleft()[1].result()
+            self._coming.popleft()
+        if not self._coming:
+            self._begin(step)
+        found = self._coming.popleft()[1].result()
+        while len(self._coming) < self.workers:
+            self._begin(step + 1 + len(self._coming))
+        return found
+
+    def _begin(self, step: int) -> None:
+        coming: Future[T] = Future()
+        self._coming.append((step, coming))
+        threading.Thread(target=_made, args=(self._make, step, coming), name="avid-batches").start()
 
 
-def _alone() -> None:
-    """A thread that makes batches takes one core: the others are the networks'."""
-    torch.set_num_threads(1)
+def _made(make: Callable[[int], T], step: int, coming: Future[T]) -> None:
+    torch.set_num_threads(1)  # of this thread: the other cores are the networks'
+    try:
+        coming.set_result(make(step))
+    except Exception as error:  # noqa: BLE001 - told to whoever asks for the thing
+        coming.set_exception(error)
