@@ -1,7 +1,7 @@
 """Networks as one call on a CPU: all their operators run behind Python's back, without its lock between them.
 
 Every operator that Python calls gives the interpreter's lock away and takes it again. Beside the threads that read
-sixteen cameras that wait was a third of the networks' time: eight windows of 440x248 on two cores 250 ms, recorded as
+sixteen cameras that wait was a fifth of the networks' time: eight windows of 440x248 on two cores 250 ms, recorded as
 one call 200 ms; alone on one core 126 and 113 ms. The numbers that come out are the same to the last bit.
 """
 
