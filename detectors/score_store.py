@@ -18,7 +18,7 @@ import torch
 from detectors.base import Scores
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -66,16 +66,14 @@ class Stretch:
         """Memory taken."""
         return self.maps.nbytes + self.times.nbytes + sum(values.nbytes for values in self.statistics.values())
 
-    def pieces(self, grid: CellGrid) -> list[tuple[Scores, list[Fraction]]]:
+    def pieces(self, grid: CellGrid) -> Iterator[tuple[Scores, list[Fraction]]]:
         """The frames as scores with their times, a few at a time; without I's map at pixels."""
-        found = []
         for start in range(0, len(self), PIECE):
             residual, detector, motion = (
                 torch.from_numpy(part.astype(np.float32)) for part in self.maps[:, start : start + PIECE]
             )
             scores = Scores(torch.empty(0), detector, residual, motion, grid)
-            found.append((scores, [Fraction(time) for time in self.times[start : start + PIECE].tolist()]))
-        return found
+            yield scores, [Fraction(time) for time in self.times[start : start + PIECE].tolist()]
 
 
 class StretchStore:

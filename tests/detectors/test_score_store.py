@@ -57,7 +57,7 @@ def test_the_same_seed_keeps_the_same() -> None:
 def test_frames_come_back_as_scores_in_pieces() -> None:
     grid = tiny_settings().detector.grid(32, 40)
     whole = stretch(3, 2 * PIECE + 5)
-    pieces = whole.pieces(grid)
+    pieces = list(whole.pieces(grid))
     assert [len(scores) for scores, _ in pieces] == [PIECE, PIECE, 5]
     assert [float(time) for _, times in pieces for time in times] == pytest.approx(whole.times.tolist())
     residual = torch.cat([scores.residual for scores, _ in pieces]).numpy()
