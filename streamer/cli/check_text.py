@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from streamer.live.check import NOT_ENABLED
+from streamer.live.schedule import WEEKDAYS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from streamer.live.check import CameraCheck
 
-_HEADINGS = ("camera", "picture", "rate", "codec", "delay", "verdict")
+_HEADINGS = ("camera", "picture", "rate", "codec", "delay", "armed", "verdict")
+_ARMED = _HEADINGS.index("armed")
 _NOTHING = "-"
 
 
 def render_check(checks: Sequence[CameraCheck]) -> Text:
-    """One line per camera under headings, and how many are fine."""
+    """One line per camera under headings, and how many are fine; armed hours where a camera is not always armed."""
     rows = [_HEADINGS, *(_row(check) for check in checks)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
+    if all(check.armed and check.armed_changes is None for check in checks):
+        rows = [(*row[:_ARMED], *row[_ARMED + 1 :]) for row in rows]
+    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
     tried = [check for check in checks if check.verdict != NOT_ENABLED]
     text = Text()
     for number, row in enumerate(rows):
@@ -38,8 +43,17 @@ def _row(check: CameraCheck) -> tuple[str, ...]:
         _NOTHING if check.frame_rate is None else f"{check.frame_rate:g} fps",
         check.codec or _NOTHING,
         _NOTHING if check.delay is None else f"{check.delay:.1f} s",
+        _armed(check),
         check.verdict,
     )
+
+
+def _armed(check: CameraCheck) -> str:
+    """``always``, ``never``, ``until Mon 06:00`` or ``from Mon 20:00``, by the clock of the schedule."""
+    if check.armed_changes is None:
+        return "always" if check.armed else "never"
+    when = datetime.fromisoformat(check.armed_changes)
+    return f"{'until' if check.armed else 'from'} {WEEKDAYS[when.weekday()].capitalize()} {when:%H:%M}"
 
 
 def _style(check: CameraCheck) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol
 
@@ -42,6 +43,8 @@ class CameraCheck:
         codec: e.g. ``h264``.
         delay: seconds from the first attempt to the first picture.
         pictures, corrupt: how many came while they were counted, and how many of them were damaged.
+        armed: whether anomalies would alarm at the moment of the check.
+        armed_changes: when that changes next by its schedule, ISO 8601 in the schedule's time zone; None: never.
     """
 
     name: str
@@ -55,6 +58,8 @@ class CameraCheck:
     delay: float | None = None
     pictures: int = 0
     corrupt: int = 0
+    armed: bool = True
+    armed_changes: str | None = None
 
 
 class Opener(Protocol):
@@ -101,6 +106,7 @@ def check_cameras(
     Returns:
         One entry per camera, in their order.
     """
+    now = datetime.now(UTC)
     probes = [_Probe(camera, opener, timeout, measure, clock) for camera in cameras]
     waiting = [probe for probe in probes if probe.camera.enabled]
     running: list[_Probe] = []
@@ -113,7 +119,14 @@ def check_cameras(
             running[0].done.wait(_TICK)
     for probe in running:
         probe.end()
-    return [probe.result() for probe in probes]
+    return [_with_schedule(probe.result(), probe.camera, now) for probe in probes]
+
+
+def _with_schedule(check: CameraCheck, camera: CameraConfig, now: datetime) -> CameraCheck:
+    hours = camera.armed_hours()
+    change = hours.next_change(now)
+    told = None if change is None else change.astimezone(hours.time_zone).isoformat(timespec="minutes")
+    return replace(check, armed=hours.armed(now), armed_changes=told)
 
 
 @dataclass(slots=True)

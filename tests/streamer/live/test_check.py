@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from datetime import datetime
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from streamer.cli.check_text import render_check
 from streamer.live.camera_source import Cause
 from streamer.live.check import CameraCheck, check_cameras
 from streamer.live.config import LiveConfig
+from streamer.live.schedule import WEEKDAYS
 
 INFO = SimpleNamespace(width=640, height=360, codec="h264", frame_rate=None)
 
@@ -156,6 +158,30 @@ def test_the_table_has_a_line_for_each_camera_and_counts_the_fine_ones():
     assert lines[2].endswith("time-out: no picture within 15 s")
     assert len({line.index(word) for line, word in zip(lines, ("verdict", "fine", "time-out"), strict=False)}) == 1
     assert lines[-1] == "1 of 2 cameras are fine"
+
+
+def test_where_a_camera_has_a_schedule_the_table_tells_until_or_from_when_it_is_armed(check):
+    hours = {"time_zone": "Asia/Tokyo"}
+    checks = check(
+        {"uri": "rtsp://fine/1", "name": "plain"},
+        {"uri": "rtsp://fine/2", "name": "off", "schedule": {"daily": "never"}, **hours},
+        {"uri": "rtsp://fine/3", "name": "days", "schedule": {"daily": "00:00-12:00"}, **hours},
+        {"uri": "rtsp://fine/4", "name": "nights", "schedule": {"daily": "12:00-00:00"}, **hours},
+    )
+    plain, off, days, nights = checks
+    assert (plain.armed, plain.armed_changes) == (True, None)
+    assert (off.armed, off.armed_changes) == (False, None)
+    assert days.armed is not nights.armed
+    assert days.armed_changes == nights.armed_changes
+    assert days.armed_changes[10:] in ("T12:00+09:00", "T00:00+09:00")
+    lines = render_check(checks).plain.splitlines()
+    day = WEEKDAYS[datetime.fromisoformat(days.armed_changes).weekday()].capitalize()
+    clock = days.armed_changes[11:16]
+    words = {True: "until", False: "from"}
+    assert lines[0].split()[-2:] == ["armed", "verdict"]
+    assert [line.split()[7] for line in lines[1:3]] == ["always", "never"]
+    assert f"{words[days.armed]} {day} {clock}" in lines[3]
+    assert f"{words[nights.armed]} {day} {clock}" in lines[4]
 
 
 def test_a_recording_played_as_if_live_is_tried_for_real():
