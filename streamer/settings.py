@@ -24,10 +24,8 @@ LEARN_LONGEST_SECONDS = 60.0
 """Without ``--learn``, at most this much of a recording is learned from."""
 LEARN_LARGEST_SHARE = 0.4
 """No more than this share of a recording is ever learned from: the rest is what the person came for."""
-FIT_SECONDS = 600.0
-"""Time given to ``fit`` where neither ``--seconds`` nor ``--steps`` says otherwise."""
-EVALUATE_SECONDS = 900.0
-"""Time given to the training of each scene of a benchmark, unless ``--time-budget`` or ``--steps`` says otherwise."""
+FIT_SECONDS = 900.0
+"""Time given to the training of ``fit``, and of each scene of a benchmark, where neither a time nor steps are named."""
 
 LEARNING = "Model and learning"
 ALARMS = "Alarms"
@@ -232,7 +230,7 @@ class FitSettings(MachineSettings, ConsoleSettings):
         min_length=1,
         description="Named recipe: 'default' is ours, 'paper' the published one (others to compare: docs).",
     )
-    seconds: Annotated[Seconds | None, Opt(LEARNING, value="TIME", default="10m")] = Field(
+    seconds: Annotated[Seconds | None, Opt(LEARNING, value="TIME", default="15m")] = Field(
         default=None, description="Time for the training."
     )
     steps: Annotated[int | None, Opt(LEARNING, value="N")] = Field(
@@ -319,7 +317,7 @@ class EvaluateSettings(MachineSettings, ConsoleSettings):
         """Seconds to train each scene for; None where a number of steps was asked for."""
         if self.steps is not None:
             return None
-        return self.time_budget if self.time_budget is not None else EVALUATE_SECONDS
+        return self.time_budget if self.time_budget is not None else FIT_SECONDS
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
