@@ -77,7 +77,7 @@ def test_normal_footage_can_be_named_several_times(call, watching):
 def test_fit_trains_for_a_time_or_a_number_of_steps(call, fitting):
     assert call("fit", "gate.mp4", "yard.mp4", "-o", "gate.avid").code == 0
     assert fitting.request.normal == ("gate.mp4", "yard.mp4")
-    assert fitting.request.settings.time_budget == 600
+    assert fitting.request.settings.time_budget == 900
     steps = FitSettings(output=Path("x"), steps=5)
     assert steps.time_budget is None
     assert FitSettings(output=Path("x"), seconds="2m").time_budget == 120
