@@ -61,6 +61,7 @@ TITLES = {
 }
 LEAST_FRAMES = 10  # of a test clip of UMN before its escape: fewer hardly hold a window
 FITTED_SHARE = 0.6  # of Ped2's training clips, the first ones
+BEFORE_FIRST_WINDOW = 1.0  # seconds at most, of a generated scene, that nothing is said of
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,8 @@ class Bench:
     def generated(self) -> Iterator[Job]:
         """Scenes without events, until enough is watched; layouts and sizes in turn."""
         options = self.options
-        scenes = math.ceil(options.hours * 3600 / (options.scene_seconds - options.learn_seconds))
+        watched = options.scene_seconds - options.learn_seconds - BEFORE_FIRST_WINDOW
+        scenes = math.ceil(options.hours * 3600 / watched)
         for number in range(scenes):
             scene = SceneSettings(
                 seed=options.first_seed + number,
