@@ -156,6 +156,11 @@ class LiveLearner:
         return self._progress.watched < self.settings.learn_seconds
 
     @property
+    def over(self) -> bool:
+        """Whether learning has ended: nothing is kept any more, and the model stays as it is."""
+        return self._over
+
+    @property
     def progress(self) -> Progress:
         """How far it is, to be saved beside the model."""
         watches = {d: (*self._before[d], self._counters[d].closed()) for d in DECISIONS}

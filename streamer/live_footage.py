@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from preprocess.pictures import Picture
@@ -9,10 +10,11 @@ from preprocess.temporal import to_working_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
-    from fractions import Fraction
 
     from streamer.frames import Frame
 
+LONGEST_STEP = Fraction(1)
+"""Seconds between two frames that count as footage, at most: time without pictures teaches nothing."""
 WIDEST = 640
 """Pixels; wider pictures are kept shrunk, as nothing is learned from them at a higher resolution."""
 MOST_BYTES = 512 * 2**20
@@ -25,7 +27,7 @@ class LiveFootage:
     Attributes:
         name: what messages call it.
         frames: frames taken from the source, damaged ones included.
-        seconds: length of what was gathered, by the source's own clock.
+        seconds: length of what was gathered, by the source's own clock; breaks do not count.
         full: the memory ended before the time did.
     """
 
@@ -35,7 +37,8 @@ class LiveFootage:
         self.seconds = 0.0
         self.full = False
         self._pictures: list[Picture] = []
-        self._first: Fraction | None = None
+        self._latest: Fraction | None = None
+        self._length = Fraction(0)
         self._held = 0
 
     def gather(
@@ -47,11 +50,11 @@ class LiveFootage:
         told: Callable[[float], None],
         most_bytes: int = MOST_BYTES,
     ) -> None:
-        """Take frames until they span ``until`` seconds, the memory is full or ``stop`` says so.
+        """Take frames until they fill ``until`` seconds, the memory is full or ``stop`` says so.
 
         Args:
             frames: of the source; what follows stays in it.
-            until: seconds from the first frame.
+            until: seconds of footage.
             stop: asked at every frame.
             told: told the seconds gathered so far.
             most_bytes: memory for the pictures.
@@ -63,10 +66,12 @@ class LiveFootage:
                 return
 
     def take(self, frame: Frame, until: Fraction, most_bytes: int = MOST_BYTES) -> bool:
-        """Take the next frame; whether that was enough: ``until`` seconds from the first one, or the memory is full."""
-        self._first = frame.pts if self._first is None else self._first
+        """Take the next frame; whether that was enough: ``until`` seconds of footage, or the memory is full."""
+        step = frame.pts - self._latest if self._latest is not None else Fraction(0)
+        self._latest = frame.pts
+        self._length += min(max(step, Fraction(0)), LONGEST_STEP)
         self.frames += 1
-        self.seconds = float(frame.pts - self._first)
+        self.seconds = float(self._length)
         if not frame.corrupt:
             height, width = frame.luma.shape
             shrink = max(1.0, width / WIDEST)
@@ -74,7 +79,7 @@ class LiveFootage:
             self._pictures.append(Picture(luma, frame.pts, frame.segment))
             self._held += luma.nbytes
         self.full = self._held >= most_bytes
-        return self.full or frame.pts - self._first >= until
+        return self.full or self._length >= until
 
     def pictures(self) -> Generator[Picture, None, None]:
         """Read from the start, in order."""

@@ -168,6 +168,7 @@ class LiveCamera:
         self._tell(self._health.close())
         self._shop.writer.drain(seconds)
         self.outputs.close(seconds)
+        self.lights.close()
 
     def tick(self) -> None:
         """To be called about once a second."""

@@ -51,6 +51,7 @@ class School:
         budget: those seconds.
         seed: of everything random.
         warn: told in one line what a person should know.
+        detail: told in one line what a person may want to know.
         stopping: whether nothing new is to be begun.
         now: the wall clock.
     """
@@ -60,6 +61,7 @@ class School:
     budget: float
     seed: int
     warn: Callable[[str], None]
+    detail: Callable[[str], None]
     stopping: Callable[[], bool]
     now: Callable[[], datetime]
 
@@ -167,6 +169,10 @@ class CameraLights:
             size = (frame.luma.shape[1], frame.luma.shape[0])
             self._school.learning.give(partial(self._learn, self.light, footage, size, period), must=True)
 
+    def close(self) -> None:
+        """At a polite end: how far learning is outlives it, too. Nothing is heard any more."""
+        self._save_soon()
+
     # The networks' thread.
 
     def provisional(self, watching: Watching) -> bool:
@@ -206,10 +212,13 @@ class CameraLights:
         for use, frame in zip(uses, frames, strict=True):
             if use is Use.NORMAL:
                 learner.look(frame.luma, frame.pts)
+        was_over = learner.over
         for piece in evidence:
             part = slice(row, row + len(piece.statistic))
             learner.take(piece.scores, [pts for pts, _ in places[part]], [s for _, s in places[part]], uses[part])
             row = part.stop
+        if learner.over and not was_over:  # with no refresh that would be saved
+            self._save_soon()
         self._refresh(self._known[light], learner)
 
     def _refresh(self, known: _Knowledge, learner: LiveLearner) -> None:
@@ -222,17 +231,22 @@ class CameraLights:
             known.watching = Watching(
                 model, self._config, known.watching.size, period=known.watching.period, before=known.watching
             )
-            self._school.learning.give(partial(self._keep, self._knowledge.learned()), must=True)
+            self._save_soon()
         elif learner.due:
             snapshot = learner.snapshot()
             if snapshot.second_start:
                 self._school.warn(
                     f"{self._config.name}: most of the last {snapshot.second_start / 60:.0f} minutes alarmed, so what "
                     f"was learned does not fit: what was seen in them counts as normal from now on; where it is not, "
-                    f"'avid-watch relearn {self._config.name}' starts over"
+                    f"stop, and 'avid-watch relearn {self._config.name}' starts over"
                 )
             if not self._school.learning.give(partial(self._make, known, snapshot)):
                 learner.abandon()
+
+    def _save_soon(self) -> None:
+        """Have the learning thread write down what is known."""
+        if learned := self._knowledge.learned():
+            self._school.learning.give(partial(self._keep, learned), must=True)
 
     def _of(self, watching: Watching) -> Light | None:
         """The light a model belongs to; what was replaced on the way still belongs to its light."""
@@ -284,6 +298,11 @@ class CameraLights:
     ) -> None:
         """Watch with a model from now on."""
         watching = Watching(model, self._config, size, period=period)
+        windows = model.windows
+        self._school.detail(
+            f"{self._config.name}: windows of six pictures {float(windows.spacing):.3g} s apart "
+            f"at {windows.width}x{windows.height}"
+        )
         for note in watching.scorer.notes:
             self._school.warn(f"{self._config.name}: {note}")
         if watching.mask.leaves_nothing:

@@ -46,6 +46,12 @@ NOTICE_DELAY = 5.0
 SCORE_SECONDS = 1.0
 """How often a camera's score is told."""
 
+ON_THEIR_WAY = 2.0
+"""Seconds that frames may still take through the networks after their connection is gone."""
+
+SET_BACK = 60.0
+"""Seconds by which a frame can only be older than a lost connection if the wall clock was set back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -149,6 +155,7 @@ class CameraOutputs:
         self._lines: dict[EventKind, _Line] = {}
         self._highest: float | None = None
         self._told: datetime | None = None
+        self._gone_at: datetime | None = None
 
     def take(self, outcome: Outcome, info: SourceInfo | None) -> None:
         """Write everything that belongs to the next frame.
@@ -160,6 +167,8 @@ class CameraOutputs:
         with self._lock:
             frame, verdict = outcome.frame, outcome.verdict
             moment = frame.wall_clock or self._now()
+            if self._gone_at is not None and not -SET_BACK <= (moment - self._gone_at).total_seconds() <= 0:
+                self._gone_at = None  # pictures come again
             self._score(outcome, moment)
             quiet = outcome.held or not self._hours.armed(moment)
             for kind, judged in ((EventKind.ANOMALY, verdict), (EventKind.FORBIDDEN_MOTION, outcome.motion)):
@@ -183,15 +192,17 @@ class CameraOutputs:
                     self._own_event(notice.message)
 
     def tick(self) -> None:
-        """Write what found no room before; to be called about once a second."""
+        """Write what found no room before, end what a lost connection cut off; to be called about once a second."""
         with self._lock:
+            self._end_cut_off()
             if self._log.waiting and self._storage.may_write():
                 self._write_down()
             self._scores.flush()
 
     def lost(self) -> None:
-        """The connection is gone: what a clip has is completed."""
+        """The connection is gone: what a clip has is completed, and events end unless it is back at once."""
         with self._lock:
+            self._gone_at = self._gone_at or self._now()
             if self.evidence is not None:
                 self.evidence.lost()
             if self._annotated is not None:
@@ -202,9 +213,7 @@ class CameraOutputs:
     def close(self, seconds: float) -> None:
         """End what is still open and close the files, within about so many seconds."""
         with self._lock:
-            for line in self._lines.values():
-                for message in line.machine.close():
-                    self._event(line, message, None)
+            self._end_events()
             if self.evidence is not None:
                 self.evidence.close(seconds)
             if self._annotated is not None:
@@ -216,6 +225,19 @@ class CameraOutputs:
                 self._log.close()
             except OutputError as error:
                 self._warn(str(error))
+
+    def _end_cut_off(self) -> None:
+        """An event ends when nothing has alarmed for the merge gap, also where that is for want of pictures."""
+        if self._gone_at is None:
+            return
+        gone = (self._now() - self._gone_at).total_seconds()
+        if gone >= self._config.events.merge_gap + ON_THEIR_WAY:
+            self._end_events()
+
+    def _end_events(self) -> None:
+        for line in self._lines.values():
+            for message in line.machine.close():
+                self._event(line, message, None)
 
     def _score(self, outcome: Outcome, moment: datetime) -> None:
         frame, verdict = outcome.frame, outcome.verdict
@@ -229,7 +251,7 @@ class CameraOutputs:
             row = ScoreRow.scored(frame.index, frame.pts, shown, learning=False, note=note)
             self._highest = max(verdict.score, self._highest or 0.0)
         self._scores.write(moment, row)
-        if self._told is None or (moment - self._told).total_seconds() >= SCORE_SECONDS:
+        if self._told is None or not 0 <= (moment - self._told).total_seconds() < SCORE_SECONDS:
             self._tell_score(moment, outcome.watching.threshold)
 
     def _tell_score(self, moment: datetime, threshold: float | None) -> None:

@@ -35,6 +35,7 @@ from streamer.sinks.http_endpoint import EndpointSettings, HttpEndpoint
 from streamer.sinks.retention import Retention, RetentionSettings
 from streamer.sinks.storage import StorageWatch
 from streamer.sinks.worker import Worker
+from streamer.sinks.writing import told_as_output_errors
 from streamer.sources.network import open_camera
 from streamer.sources.stream_options import CameraOptions
 from streamer.turns import LEARNING_STEP_BACK, MOST_PREPARING, Turns, step_back
@@ -148,7 +149,8 @@ class LiveRun:
 
     def _open(self) -> None:
         config, console, ending = self.config, self._console, self._ending
-        self._directory.mkdir(parents=True, exist_ok=True)
+        with told_as_output_errors(self._directory):
+            self._directory.mkdir(parents=True, exist_ok=True)
         self._receivers: Receivers = open_receivers(config, self._directory, console.warn, console.result)
         ending.callback(self._receivers.hub.close, LAST_WORDS)
         for sink in self._receivers.hub.counts():
@@ -157,7 +159,8 @@ class LiveRun:
             settings = EndpointSettings(host=config.metrics.host, port=config.metrics.port)
             self.endpoint = HttpEndpoint(self.metrics, settings).start()
             ending.callback(self.endpoint.close)
-            console.detail(f"metrics at {self.endpoint.url}/metrics, health at {self.endpoint.url}/healthz")
+            say = console.result if config.metrics.port == 0 else console.detail
+            say(f"metrics at {self.endpoint.url}/metrics, health at {self.endpoint.url}/healthz")
         self._storage = StorageWatch(self._storage_event, room_bytes=min(config.retention.free, 10**9) or 10**6)
         self._clips = ClipWriter(self._storage)
         ending.callback(self._clips.close, LAST_WORDS)
@@ -227,12 +230,16 @@ class LiveRun:
             folder.close()
 
     def _look(self) -> None:
+        windows = 0
         for camera in list(self.cameras.values()):
             camera.tick()
             if camera.source is not None:
                 self.metrics.source(camera.name, camera.source.counts, camera.source.reconnects)
             with suppress(KeyError):
-                self.metrics.batcher(camera.name, self._batcher.counts(camera.name))
+                counts = self._batcher.counts(camera.name)
+                self.metrics.batcher(camera.name, counts)
+                windows += counts.waiting
+        self.metrics.queue_depth(Queue.WINDOWS, windows)
         self.metrics.queue_depth(Queue.VERDICTS, self._writer.waiting)
         for sink, counts in self._receivers.hub.counts().items():
             self.metrics.sink(sink, counts)
@@ -243,6 +250,9 @@ class LiveRun:
         if folder is None:
             folder = self._folders[config.name] = LiveFolder.open(self._directory, config.name, config.address)
         model = None if config.model is None else self._networks.load(config.model.expanduser())
+        if model is not None:  # one that has learned no camera is refused now, not when pictures come
+            size = (model.windows.width, model.windows.height)
+            model.scorer(size, false_alarms_per_day=config.false_alarms_per_day, decision=config.decision)
         state = LearnedState(folder.path)
         found = state.load(_now(), self._networks.runtime)
         for warning in found.warnings:
@@ -271,6 +281,7 @@ class LiveRun:
             self.times.learn_budget,
             self.config.seed,
             self._console.warn,
+            self._console.detail,
             self._stop.is_set,
             _now,
         )
@@ -300,7 +311,10 @@ class LiveRun:
         )
 
     def _remove(self, name: str) -> None:
-        camera = self.cameras.pop(name)
+        """End with a camera; nothing where it could not be begun with."""
+        camera = self.cameras.pop(name, None)
+        if camera is None:
+            return
         camera.close(LAST_WORDS)
         self._outcomes.append(_outcome_of(camera, self._folders.get(name)))
         with suppress(KeyError):
@@ -312,15 +326,20 @@ class LiveRun:
             self._console.warn(f"{', '.join(found.shared)}: changed in the cameras file; takes effect at a restart")
         for camera in (*found.removed, *found.changed):
             self._remove(camera.name)
+        self._learning.drain(1.0)  # what they learned is written before it is read again
         for camera in found.removed:
             self.metrics.remove_camera(camera.name)
             self._receivers.remove_camera(camera.name)
-            self._folders.pop(camera.name).close()
+            folder = self._folders.pop(camera.name, None)
+            if folder is not None:
+                folder.close()
         for camera in (*found.changed, *found.added):
             try:
                 self._add(camera)
             except AvidWatchError as error:
                 self._console.warn(f"{camera.name}: {error}; the other cameras go on")
+                self._remove(camera.name)
+        self._retention.watch(list(self._folders.values()))
         self.config = config
         names = {
             "added": found.added,

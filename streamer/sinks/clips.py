@@ -34,6 +34,8 @@ QUEUE_JOBS = 20_000
 MOST_CLIPS = 16
 """Clips of one camera that may be open at once: overlapping events, and those whose post-roll still runs."""
 
+_ROLLING = frozenset({EventKind.ANOMALY.value, EventKind.FORBIDDEN_MOTION.value})  # split when they last too long
+_LONGEST_STEP = 1.0  # seconds between two packets, from which on the camera was away
 _GRACE = timedelta(seconds=2)  # for packets on their way when the post-roll ends
 
 
@@ -50,6 +52,7 @@ class EvidenceSettings:
         quiet_seconds: without a packet for so long, the file is closed; a further part follows where the camera comes
             back.
         most_parts: files of one event at most, where the camera comes and goes.
+        longest: seconds of pictures in the clip of an event that does not roll over: a camera may be covered for weeks.
     """
 
     pre_roll: float = 5.0
@@ -58,6 +61,7 @@ class EvidenceSettings:
     notice_delay: float = 5.0
     quiet_seconds: float = 10.0
     most_parts: int = MOST_PARTS
+    longest: float = 600.0
 
     def __post_init__(self) -> None:
         """Refuse settings that make no clip."""
@@ -156,6 +160,9 @@ class _Clip:
         until: when the post-roll ends; None while the event lasts.
         deadline: the same in monotonic seconds, with some grace: the wall clock may be set back.
         skipping: a packet found no place in the queue: nothing more until the next key frame.
+        latest: when the packet before came.
+        seconds: how long the camera was there for it.
+        full: it is as long as it may be; its file is complete.
     """
 
     event: Event
@@ -164,6 +171,9 @@ class _Clip:
     until: datetime | None = None
     deadline: float = math.inf
     skipping: bool = False
+    latest: datetime | None = None
+    seconds: float = 0.0
+    full: bool = False
 
 
 class EvidenceRecorder:
@@ -234,11 +244,25 @@ class EvidenceRecorder:
             for clip in list(self._clips.values()):
                 if clip.until is not None and packet.arrived > clip.until:
                     self._finish(clip)
+                elif self._is_full(clip, packet.arrived):
+                    continue
                 elif packet.is_keyframe or not clip.skipping:
                     job = partial(clip.files.take, stream, packet)
                     clip.skipping = not self._writer.give(job, len(packet.data))
                     if clip.path is None and packet.is_keyframe and not clip.skipping:
                         clip.path = _path(clip.files, stream)
+
+    def _is_full(self, clip: _Clip, arrived: datetime) -> bool:
+        """Whether a clip takes no more; one of an event that rolls over always does, until it has."""
+        if clip.event.kind in _ROLLING:
+            return False
+        before, clip.latest = clip.latest, arrived
+        if before is not None:
+            clip.seconds += min(max((arrived - before).total_seconds(), 0.0), _LONGEST_STEP)
+        if clip.seconds > self._settings.longest and not clip.full:
+            clip.full = True
+            self._writer.give(clip.files.pause, must=True)
+        return clip.full
 
     def lost(self) -> None:
         """The connection is gone: the files are completed as they are, and clips go on in a further part."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from fractions import Fraction
 
 import cv2
@@ -136,3 +137,11 @@ def test_gathering_ends_when_the_user_stops():
     footage = LiveFootage("yard")
     footage.gather(frames(50), Fraction(100), stop=lambda: footage.frames == 5, told=lambda _: None)
     assert footage.frames == 5
+
+
+def test_the_time_a_camera_was_away_is_no_footage():
+    footage = LiveFootage("yard")
+    shown = list(frames(20))
+    late = replace(shown[-1], index=20, pts=shown[-1].pts + 36_000, segment=1)
+    assert not any(footage.take(frame, Fraction(5)) for frame in (*shown, late))
+    assert footage.seconds == pytest.approx(1.9 + 1.0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from streamer.live.lights import CameraLights, School
 from tests.streamer.live.live_run import infrared
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -46,8 +47,10 @@ class Looking:
     def __init__(self, folder: Path) -> None:
         config = CameraConfig.model_validate({"name": "gate", "uri": "rtsp://gate/stream"})
         self.said: list[str] = []
-        learning = SimpleNamespace(give=lambda *_: True)
-        school = School(learning, None, 1.0, 0, self.said.append, lambda: False, lambda: datetime.now(UTC))  # type: ignore[arg-type]
+        self.jobs: list[Callable[[], None]] = []
+        learning = SimpleNamespace(give=lambda job, **_: self.jobs.append(job) or True)
+        say = self.said.append
+        school = School(learning, None, 1.0, 0, say, say, lambda: False, lambda: datetime.now(UTC))  # type: ignore[arg-type]
         self.lights = CameraLights(config, school, LearnedState(folder), learned={})
         self.pts = Fraction(0)
 
@@ -111,3 +114,31 @@ def test_a_camera_that_starts_again_says_so_in_one_line(tmp_path: Path) -> None:
     assert len(camera.said) == 1
     assert camera.said[0].startswith("gate: most of the last 30 minutes alarmed")
     assert "avid-watch relearn gate" in camera.said[0]
+
+
+def test_the_end_of_learning_is_written_down_once_and_again_at_a_polite_end(tmp_path: Path) -> None:
+    camera, saved = Looking(tmp_path), []
+    learner = SimpleNamespace(over=False, due=False, look=lambda *_: None)
+    learner.take = lambda *_: setattr(learner, "over", True)  # its last hour ends without a refresh
+    lights: Any = camera.lights
+    watching = SimpleNamespace(model=SimpleNamespace(detector=object()))
+    lights._known["colour"].watching = watching
+    lights._knowledge = SimpleNamespace(
+        learner=lambda light: learner if light == "colour" else None, learned=lambda: {"colour": "all of it"}
+    )
+    lights._state = SimpleNamespace(save=lambda learned, *_: saved.append(learned))
+    evidence = [SimpleNamespace(statistic=(), scores=None)]
+    for _ in range(2):
+        lights.hear(watching, [], [], [], [], evidence)
+        while camera.jobs:
+            camera.jobs.pop(0)()
+    assert saved == [{"colour": "all of it"}]
+    lights.close()
+    camera.jobs.pop(0)()
+    assert len(saved) == 2
+
+
+def test_a_camera_that_learned_nothing_leaves_no_state(tmp_path: Path) -> None:
+    camera = Looking(tmp_path)
+    camera.lights.close()
+    assert not camera.jobs

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ import av
 import pytest
 import yaml
 
-from preprocess.errors import InputError
+from preprocess.errors import AvidWatchError, InputError, OutputError
 from streamer.live.config import LiveConfig
 from streamer.live.config_file import read_config
 from streamer.live.notices import CameraState
@@ -125,6 +126,56 @@ def test_a_changed_cameras_file_begins_new_cameras_and_leaves_the_others_alone(
             path.write_text("cameras: nonsense")
             run.wait(lambda: "goes on with the settings of before" in run.err.getvalue())
             run.wait_scored("one")
+
+
+def test_a_camera_that_cannot_be_begun_with_concerns_no_other_one_and_can_be_put_right(
+    scene: NormalScene, tmp_path: Path
+) -> None:
+    with commanded_camera(scene.pictures) as one, commanded_camera(scene.pictures) as two:
+        path = tmp_path / "cameras.yaml"
+
+        def write(*cameras: tuple[str, str, Path]) -> None:
+            listed = [{"name": name, "uri": uri, "model": str(model)} for name, uri, model in cameras]
+            path.write_text(yaml.safe_dump({"output": str(tmp_path / "out"), "cameras": listed}))
+
+        first, missing = ("one", one.uri, scene.model), tmp_path / "missing.avid"
+        write(first)
+        with Run(read_config(path), config_file=path) as run:
+            run.wait_for("one", WATCHING)
+            kept = run.run.cameras["one"]
+            for name in ("two", "three"):
+                write(first, (name, two.uri, missing))
+                run.wait(lambda: f"{name}: {missing}" in run.err.getvalue())  # noqa: B023 - waited for within its turn
+            write(first, ("three", two.uri, scene.model))
+            run.wait(lambda: "three" in run.run.cameras)
+            run.wait_for("three", WATCHING)
+            assert run.run.cameras["one"] is kept
+            assert (one.connections, kept.source.reconnects) == (1, 0)
+        assert "the other cameras go on" in run.err.getvalue()
+
+
+def test_the_windows_that_wait_are_measured(
+    scene: NormalScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with commanded_camera(scene.pictures) as camera:
+        gate = {"name": "gate", "uri": camera.uri, "model": str(scene.model)}
+        with Run(settings(tmp_path, gate)) as run:
+            run.wait_for("gate", WATCHING)
+            counts = run.run._batcher.counts
+            monkeypatch.setattr(run.run._batcher, "counts", lambda name: replace(counts(name), waiting=7))
+            run.wait(lambda: b'avid_watch_queue_depth{queue="windows"} 7.0' in run.run.metrics.render())
+
+
+def test_a_model_that_has_learned_no_camera_is_refused_before_anything_is_watched(tmp_path: Path) -> None:
+    camera = {"uri": f"rtsp://127.0.0.1:{free_port()}/x", "model": str(ROOT / "detectors" / "weights" / "base.avid")}
+    with pytest.raises(AvidWatchError, match="has not learned a camera yet"), Run(settings(tmp_path, camera)):
+        pass
+
+
+def test_an_output_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(OutputError, match="cannot be written"), Run(settings(tmp_path, {"uri": "rtsp://127.0.0.1/x"})):
+        pass
 
 
 def test_a_run_whose_cameras_have_all_given_up_ends_with_an_error_for_each(tmp_path: Path) -> None:

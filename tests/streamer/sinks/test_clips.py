@@ -347,3 +347,35 @@ def test_clips_lie_in_the_cameras_folder_by_relative_paths(bench, sent):
     assert not Path(path).is_absolute()
     made.recorder.close(5)
     assert (made.folder.path / path).is_file()
+
+
+def test_the_clip_of_an_event_without_an_end_is_bounded_by_the_time_the_camera_was_there(bench, sent):
+    made = bench(longest=4.0)
+    made.begin(sent)
+    made.feed(sent, 0, 51)
+    covered = event_at(5, kind="camera_covered")
+    made.recorder.began(covered)
+    anomaly = event_at(5, number=1)
+    made.recorder.began(anomaly)
+    made.feed(sent, 51, 200)
+    assert made.writer.drain(20)
+    clip, rolling = (made.folder.clips / f"{event.id}.mp4" for event in (covered, anomaly))
+    assert len(numbers(clip)) == 20 + 1 + 40  # pre-roll, the first one that is counted from, and 4 s
+    assert clip not in made.folder.files  # the retention may have it
+    assert rolling in made.folder.files
+    ended = event_at(5, 17, kind="camera_covered")
+    assert made.recorder.ended(ended) == f"clips/{covered.id}.mp4"
+    assert made.recorder.open == 1
+
+
+def test_a_camera_that_comes_back_after_hours_still_shows_it_in_its_clip(bench, sent):
+    made = bench(longest=4.0)
+    made.begin(sent)
+    made.feed(sent, 0, 21)
+    made.recorder.began(event_at(2, kind="camera_offline"))
+    made.recorder.lost()
+    later = [replace(packet, arrived=packet.arrived + timedelta(hours=9)) for packet in sent.packets]
+    made.feed(replace(sent, packets=later), 30, 50)
+    assert made.writer.drain(20)
+    second, first = (len(numbers(made.folder.clips / name)) for name in made.clips())
+    assert (first, second >= 15) == (21, True)  # of 20: the rest is not on the disk yet
