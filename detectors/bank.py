@@ -18,7 +18,9 @@ from preprocess.temporal import (
     PICTURES_PER_WINDOW,
     choose_pictures,
     median_step,
+    oldest_needed,
     recent_steps,
+    spacing_at,
     to_working_size,
     window_channels,
 )
@@ -129,10 +131,11 @@ def build_bank(
         for last in range(start + 1, end):
             steps.append(times[last] - times[last - 1])
             period = median_step(steps)
+            single = spacing_at(settings.spacing, period)
             for multiple, found in rows.items():
-                spacing = settings.spacing * multiple
+                spacing = single * multiple
                 first = firsts[multiple]
-                while times[first] < times[last] - 5 * spacing - period:
+                while times[first] < oldest_needed(times[last], spacing):
                     first += 1
                 firsts[multiple] = first
                 chosen = choose_pictures(times[first : last + 1], spacing, period)

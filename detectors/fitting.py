@@ -125,6 +125,8 @@ def fit_scene(
     )
     progress(LearnProgress("calibrating", 1.0))
     knowledge = calibrate_scene(held_out, detector, known, replace(budget, seconds=float("inf")), places_from=bank)
+    if training.finished and options.resume_file is not None:
+        options.resume_file.unlink(missing_ok=True)
     header = ModelHeader(
         detector=Avid.name,
         detector_settings={**settings.to_json(), "blur_pixels": blur},
@@ -175,6 +177,7 @@ class _Training:
         self._best_figure = -np.inf
         self._next_look = 0.0
         self._spent = 0.0
+        self.finished = False
 
     def run(self, progress: Callable[[LearnProgress], None], stop: Callable[[], bool]) -> dict[str, torch.Tensor]:
         """Train to the end of the budget; the weights of the best checkpoint."""
@@ -193,14 +196,12 @@ class _Training:
                 self._spent = time.monotonic() - started
                 self._save()
                 saved = time.monotonic()
-        interrupted = stop()
-        if interrupted:
-            # Saved before the last look, which a training without interruption would not have had here.
-            self._spent = time.monotonic() - started
-            self._save()
+        self.finished = self._share(started) >= 1
+        # Saved before the last look, which a training that goes on would not have had here, and kept until there is a
+        # model: calibration takes a minute or two, in which a finished training must not be lost.
+        self._spent = time.monotonic() - started
+        self._save()
         self._look()
-        if not interrupted and self.options.resume_file is not None:
-            self.options.resume_file.unlink(missing_ok=True)
         if self.options.loss_curve is not None:
             save_loss_curve(self.options.loss_curve, self.losses, self.checkpoints, self.best_step)
         return self._best

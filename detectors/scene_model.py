@@ -19,6 +19,7 @@ from detectors.ground import Ground, NoveltyTail
 from detectors.scorer import EvidenceStream, Scorer
 from preprocess.errors import ModelError, UsageError
 from preprocess.pictures import WindowSettings
+from preprocess.temporal import spacing_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,6 @@ BASE_MODEL = "base.avid"
 PLACES = "places"
 GROUND_STATISTIC = "ground.statistic"
 DECISIONS: tuple[Decision, ...] = ("joint", "paper")
-SLOWER_SOURCE = 1.3  # a source whose frame period is this much longer than the spacing gets its own period as spacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ class SceneModel:
                 f"{self.file}: has not learned a camera yet; make a model with: avid-watch fit NORMAL -o FILE"
             )
         windows, notes = self.windows, []
-        if period is not None and period > SLOWER_SOURCE * windows.spacing:
+        if period is not None and spacing_at(windows.spacing, period) != windows.spacing:
             notes.append(
                 f"the source has one frame every {float(period):.3g} s, slower than the {float(windows.spacing):.3g} s "
                 "the model was learned with; its calibration may be off"

@@ -6,6 +6,7 @@ Learning and watching share :func:`choose_pictures` and :func:`window_channels`,
 from __future__ import annotations
 
 from collections import deque
+from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -24,12 +25,13 @@ from preprocess.pictures import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from fractions import Fraction
 
     from numpy.typing import NDArray
 
 PICTURES_PER_WINDOW = 6
 STEPS_REMEMBERED = 25  # the frame period is the median of this many steps: one long exposure does not move it
+SLOWER = Fraction(21, 20)  # a frame period this much longer than the spacing takes its place
+TIME_ROUNDING = Fraction(1, 1000)  # seconds by which times may be rounded: Matroska, FLV and RTMP count milliseconds
 MEAN_GREY = 127.5  # `mean` channels are centred, as the paper scales pictures to -1..1
 
 
@@ -69,11 +71,30 @@ def median_step(steps: Collection[Fraction]) -> Fraction:
     return sorted(steps)[len(steps) // 2]
 
 
+def spacing_at(spacing: Fraction, period: Fraction) -> Fraction:
+    """The spacing for pictures of this frame period, seconds: the period itself where pictures come more slowly.
+
+    Six pictures nearest to ``t - k * spacing`` can only differ where the period is at most 10/9 of the spacing. A camera
+    that slows down is still watched so, if with larger steps than it was learned with.
+    """
+    return period if period > SLOWER * spacing else spacing
+
+
+def oldest_needed(newest: Fraction, spacing: Fraction) -> Fraction:
+    """Earliest time that a window may still use that ends now or later, seconds, however the frame period wavers.
+
+    Args:
+        newest: time of the latest picture.
+        spacing: of :func:`spacing_at`, so that no period is longer than :data:`SLOWER` times it.
+    """
+    return newest - 5 * spacing - (SLOWER * spacing / 2 + TIME_ROUNDING)
+
+
 def choose_pictures(times: Sequence[Fraction], spacing: Fraction, period: Fraction) -> tuple[int, ...] | None:
     """Choose the six pictures of the window that ends with the last time.
 
-    For k = 0..5 the picture nearest to ``t - k * spacing`` is taken; it must lie within half a frame period of it,
-    and the six must differ.
+    For k = 0..5 the picture nearest to ``t - k * spacing`` is taken; it must lie within half a frame period of it, but
+    for :data:`TIME_ROUNDING`, and the six must differ.
 
     Args:
         times: strictly rising times of the pictures of one segment, seconds; the last one is t.
@@ -84,7 +105,8 @@ def choose_pictures(times: Sequence[Fraction], spacing: Fraction, period: Fracti
         Six indices into ``times``, newest first, or None where there is no window.
     """
     newest = times[-1]
-    if newest - times[0] < 5 * spacing - period / 2:
+    tolerance = period / 2 + TIME_ROUNDING
+    if newest - times[0] < 5 * spacing - tolerance:
         return None
     chosen = [len(times) - 1]
     index = len(times) - 1
@@ -92,7 +114,7 @@ def choose_pictures(times: Sequence[Fraction], spacing: Fraction, period: Fracti
         target = newest - k * spacing
         while index > 0 and abs(times[index - 1] - target) <= abs(times[index] - target):
             index -= 1
-        if abs(times[index] - target) > period / 2 or index == chosen[-1]:
+        if abs(times[index] - target) > tolerance or index == chosen[-1]:
             return None
         chosen.append(index)
     return tuple(chosen)
@@ -145,7 +167,8 @@ class WindowBuilder:
 
         Returns:
             The window that ends with this picture; None during the first ``5 * spacing`` seconds of a segment and
-            where no picture lies within half a frame period of a wanted time.
+            where no picture lies within half a frame period of a wanted time. Where pictures come more slowly than the
+            spacing, see :func:`spacing_at`.
         """
         pictures = self.collect(picture)
         return None if pictures is None else window_of(pictures)
@@ -163,11 +186,11 @@ class WindowBuilder:
         if not self._steps:
             return None
         period = median_step(self._steps)
-        oldest_wanted = picture.pts - 5 * self.settings.spacing - period
-        while self._times[0] < oldest_wanted:
+        spacing = spacing_at(self.settings.spacing, period)
+        while self._times[0] < oldest_needed(picture.pts, spacing):
             self._times.popleft()
             self._lumas.popleft()
-        chosen = choose_pictures(list(self._times), self.settings.spacing, period)
+        chosen = choose_pictures(list(self._times), spacing, period)
         if chosen is None:
             return None
         pictures = tuple(self._lumas[index] for index in chosen)

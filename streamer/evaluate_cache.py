@@ -31,7 +31,7 @@ MODEL = "model.avid"
 TRAINING = "training.state"
 FACTS = "facts.json"
 _CODE = ("preprocess", "detectors", "streamer.sources")
-_OWN_CODE = ("evaluate_footage.py", "evaluate_fitting.py", "evaluate_scores.py", "events.py")
+_OWN_CODE = ("evaluate_footage.py", "evaluate_fitting.py", "evaluate_scores.py", "events.py", "networks.py")
 _TRUTH_AND_METRICS = "evaluation"  # a room of detectors that neither learns nor scores; the baseline in it is added
 _LONGEST_NAME = 40
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 AVID = "avid"
 ENERGY = "energy"
+FACTS_EVERY = 30.0
+"""Seconds of training whose time a kill may leave uncounted; as often as its state is saved."""
 
 
 class BenchmarkNetworks(Protocol):
@@ -129,10 +131,15 @@ def _fit(
     unit = "steps" if settings.steps is not None else "seconds"
     began = time.monotonic()
     with console.phase(f"{label}: fitting", total=total, unit=unit) as phase:
+        told = began
 
         def show(progress: LearnProgress) -> None:
+            nonlocal told
             phase.at(progress.done * total)
             phase.note(f"{progress.stage} {progress.note}".strip())
+            if time.monotonic() - told > FACTS_EVERY:
+                told = time.monotonic()
+                cache.write_facts({"complete": False, "training_seconds": earlier + told - began})
 
         stop = console.stop.is_set
         footage = ClipFootage(scene.normal, scene.ignored, keep_going=lambda: not stop())
@@ -149,11 +156,13 @@ def _fit(
             cache.training.unlink(missing_ok=True)
             return _fit(scene, settings, seed, cache, networks, console, label)
     seconds = earlier + time.monotonic() - began
-    if stop():
+    if stop() and cache.training.is_file():
         cache.write_facts({"complete": False, "training_seconds": seconds})
         raise StoppedError
     model.save(cache.model)
     cache.write_facts({"complete": True, "training_seconds": seconds})
+    if stop():  # after the training had come to its end: that is not lost
+        raise StoppedError
     # From the file, as watching does: what was fitted and what is measured are the same to the bit.
     return networks.load(cache.model)
 

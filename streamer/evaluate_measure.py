@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from detectors.evaluation.datasets.masks import NothingIrregular
 from detectors.evaluation.metrics import Alarm, AlarmBox, ClipResult, PixelResult, PixelTally, summarise
 from preprocess.errors import InputError
 from streamer.evaluate_cache import digest
@@ -164,12 +165,14 @@ def _tally(
 ) -> PixelResult:
     tally = PixelTally(test.clip.name)
     row_of = {int(number): row for row, number in enumerate(scores.rows)}
+    # A clip without truth of its own is normal all through, whatever size it has.
+    empty = np.zeros((scores.size[1], scores.size[0]), np.bool_) if isinstance(masks, NothingIrregular) else None
     with console.phase(label, total=len(scores)) as phase:
         for number in range(len(scores)):
             if console.stop.is_set():
                 raise StoppedError
             row = row_of.get(number)
-            mask = masks(number)
+            mask = empty if empty is not None else masks(number)
             if mask.shape != (scores.size[1], scores.size[0]):
                 raise InputError(
                     f"{test.clip.uri}: its pictures are {scores.size[0]}x{scores.size[1]}, its masks"

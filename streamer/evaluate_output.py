@@ -36,7 +36,8 @@ TIMELINES = "timelines"
 MISSES = "worst-misses.jpg"
 FALSE_ALARMS = "worst-false-alarms.jpg"
 
-_PACKAGES = ("avid-watch", "torch", "numpy", "opencv-python")
+_DECIDING = ("torch", "numpy", "opencv-python", "av")  # their versions may change what is decoded, learned and scored
+_PACKAGES = ("avid-watch", *_DECIDING)
 
 
 def write_outputs(
@@ -147,7 +148,7 @@ def fit_settings(settings: EvaluateSettings, runtime: Runtime) -> dict[str, obje
         "detector": settings.detector,
         "device": runtime.device.type,
         "precision": str(runtime.precision),
-        "torch": _version("torch"),
+        **{name: _version(name) for name in _DECIDING},
     }
 
 

@@ -72,7 +72,9 @@ def fit(request: FitRequest, console: Console, *, networks: Fitter | None = None
                 raise
             raise InputError(f"{footage.name}: {error}") from error
     model.save(output)
-    return _outcome(model, output, files, settings, time.monotonic() - began, interrupted=console.stop.is_set())
+    # Stopped while it was calibrated, a training is finished all the same: there is no state to go on from.
+    interrupted = console.stop.is_set() and files.training.is_file()
+    return _outcome(model, output, files, settings, time.monotonic() - began, interrupted=interrupted)
 
 
 def _files(settings: FitSettings, output: Path) -> FitFiles:

@@ -236,9 +236,9 @@ class LiveRun:
             if camera.source is not None:
                 self.metrics.source(camera.name, camera.source.counts, camera.source.reconnects)
             with suppress(KeyError):
-                counts = self._batcher.counts(camera.name)
-                self.metrics.batcher(camera.name, counts)
-                windows += counts.waiting
+                found = self._batcher.counts(camera.name)
+                self.metrics.batcher(camera.name, found)
+                windows += found.waiting
         self.metrics.queue_depth(Queue.WINDOWS, windows)
         self.metrics.queue_depth(Queue.VERDICTS, self._writer.waiting)
         for sink, counts in self._receivers.hub.counts().items():

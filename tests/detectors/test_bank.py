@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -67,6 +68,16 @@ def test_a_camera_that_turns_to_a_faster_frame_rate_goes_on_giving_windows() -> 
     bank = build_bank(pictures, windows)
     assert bank.times == tuple(watched(pictures, windows))
     assert sum(time > 23 for time in bank.times) >= 59
+
+
+@pytest.mark.parametrize("rate", [4, 8, 9])
+def test_footage_of_a_slower_clip_gives_windows_too(rate: int) -> None:
+    scene = walkers()
+    pictures = scene.film(10, 4) + [replace(picture, segment=1) for picture in scene.film(rate, 10, start=5)]
+    windows = WindowSettings(TENTH, 64, 40)
+    bank = build_bank(pictures, windows)
+    assert bank.times == tuple(watched(pictures, windows))
+    assert bank.segments.count(1) >= 10 * rate - 25  # the period is known after a dozen pictures
 
 
 def test_the_faster_tables_are_the_same_scene_at_larger_spacings() -> None:

@@ -13,9 +13,10 @@ import torch
 
 from detectors import fitting
 from detectors.avid import validation
+from detectors.avid.training import AvidTrainer
 from detectors.fitting import FitOptions, fit_scene
 from detectors.loss_curve import save_loss_curve
-from detectors.scene_model import SceneModel
+from detectors.scene_model import Knowledge, SceneModel
 from preprocess.errors import InputError, ModelError, OutputError, UsageError
 from preprocess.temporal import WindowBuilder
 from tests.scenes import CPU32, Recorded, tiny_base, tiny_settings, walkers
@@ -191,6 +192,26 @@ def test_an_interrupted_fit_is_resumed_to_the_bit(
     assert resumed.header.training == whole.header.training
     assert_same_weights(resumed, whole)
     assert not path.exists()  # done: nothing is left to resume
+
+
+def test_a_training_killed_while_it_is_calibrated_goes_on_from_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state"
+
+    def killed(*_: object, **__: object) -> Knowledge:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting, "calibrate_scene", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(resume_file=path)
+    assert path.exists()
+    monkeypatch.setattr(fitting, "calibrate_scene", lambda *_, **__: BARE)
+    with monkeypatch.context() as patched:
+        patched.setattr(AvidTrainer, "step", lambda *_: pytest.fail("it was trained already"))
+        resumed = fitted(resume_file=path, resume=True)
+    assert_same_weights(resumed, fitted())
+    assert not path.exists()
 
 
 def test_an_interrupted_fit_gives_a_model_of_what_was_learned(tmp_path: Path) -> None:

@@ -91,6 +91,9 @@ def test_a_slower_source_is_watched_at_its_own_pace_and_that_is_said(model: Scen
     assert slow.windows.spacing == 2 * model.windows.spacing
     assert len(slow.notes) == 1
     assert "slower" in slow.notes[0]
+    for ratio in (Fraction(10, 9), Fraction(6, 5), Fraction(13, 10)):
+        assert model.scorer(SIZE, period=ratio * model.windows.spacing).notes != ()
+    assert model.scorer(SIZE, period=Fraction(1001, 1000) * model.windows.spacing).windows == model.windows
     faster = model.scorer(SIZE, period=Fraction(1, 100))
     assert faster.notes == ()
     assert faster.windows == model.windows

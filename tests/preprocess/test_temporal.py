@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from preprocess.pictures import Picture, Window, WindowMode, WindowSettings
-from preprocess.temporal import WindowBuilder, choose_pictures, frame_period, to_working_size, window_channels
+from preprocess.temporal import (
+    TIME_ROUNDING,
+    WindowBuilder,
+    choose_pictures,
+    frame_period,
+    to_working_size,
+    window_channels,
+)
 from tests.scenes import Scene, walkers
 
 TENTH = Fraction(1, 10)
@@ -124,7 +131,7 @@ def test_no_picture_within_half_a_frame_period_means_no_window() -> None:
     assert choose_pictures(missing, TENTH, TENTH) is None
     shifted = [time + Fraction(5, 100) if time == Fraction(7, 10) else time for time in times]
     assert choose_pictures(shifted, TENTH, TENTH) == (10, 9, 8, 7, 6, 5)
-    too_far = [time + Fraction(51, 1000) if time == Fraction(7, 10) else time for time in times]
+    too_far = [time + Fraction(52, 1000) if time == Fraction(7, 10) else time for time in times]
     assert choose_pictures(too_far, TENTH, TENTH) is None
 
 
@@ -164,14 +171,14 @@ def test_every_chosen_picture_is_the_nearest_and_within_half_a_period_and_all_si
     nearest = [min(abs(time - target) for time in times) for target in wanted]
     if chosen is None:
         found = [min(range(len(times)), key=lambda i, t=target: (abs(times[i] - t), i)) for target in wanted]
-        assert max(nearest) > period / 2 or len(set(found)) < 6
+        assert max(nearest) > period / 2 + TIME_ROUNDING or len(set(found)) < 6
         return
     assert len(set(chosen)) == 6
     assert list(chosen) == sorted(chosen, reverse=True)
     assert chosen[0] == len(times) - 1
     distances = [abs(times[i] - target) for i, target in zip(chosen, wanted, strict=True)]
     assert distances == nearest
-    assert max(distances) <= period / 2
+    assert max(distances) <= period / 2 + TIME_ROUNDING
 
 
 SEGMENTS = st.lists(STEPS, min_size=1, max_size=4)
@@ -196,7 +203,7 @@ def test_a_window_holds_pictures_of_one_segment_alone_whatever_the_steps(
 
 
 @settings(max_examples=60)
-@given(STEPS, SPACINGS)
+@given(STEPS, st.integers(86, 200).map(lambda ms: Fraction(ms, 1000)))  # never shorter than pictures come
 def test_forgetting_old_pictures_loses_no_window(steps: list[int], spacing: Fraction) -> None:
     times = rising(steps)
     builder = WindowBuilder(flat_settings(spacing, "mean"))
@@ -221,7 +228,7 @@ def test_memory_stays_bounded_however_long_the_source(rate: int) -> None:
         builder.push(Picture(picture, Fraction(n, rate), 0))
         most = max(most, len(builder._lumas))
         assert len(builder._lumas) == len(builder._times)
-    assert most <= 5 * TENTH * rate + 3
+    assert most <= 5.6 * max(TENTH, Fraction(1, rate)) * rate + 3
 
 
 def test_pictures_are_brought_to_working_size_by_areas_and_left_alone_where_they_fit() -> None:
@@ -244,3 +251,25 @@ def test_a_spacing_that_is_no_time_is_refused() -> None:
     for spacing in (Fraction(0), Fraction(-1, 10)):
         with pytest.raises(ValueError, match="spacing must be positive"):
             WindowSettings(spacing, 64, 64)
+
+
+RATES = (5, 8, 10, 12, 12.5, 15, 20, 22.5, 24, 25, 27, 29.97, 30, 50, 60)
+
+
+@pytest.mark.parametrize("base", [1000, 90_000])
+@pytest.mark.parametrize("spacing", [Fraction(1, 30), Fraction(1, 25), Fraction(1, 20), Fraction(2, 25), TENTH])
+def test_a_model_watches_a_source_of_any_rate_whatever_its_times_are_rounded_to(spacing: Fraction, base: int) -> None:
+    for rate in RATES:
+        builder = WindowBuilder(flat_settings(spacing, "mean"))
+        times = [Fraction(round(number * base / rate), base) for number in range(120)]
+        made = [builder.push(Picture(np.zeros((24, 32), np.uint8), time, 0)) is not None for time in times]
+        first = made.index(True)
+        assert times[first] <= 5 * max(spacing, Fraction(1 / rate)) + Fraction(1.5 / rate), rate
+        assert made[first:].count(False) <= 2, rate
+
+
+def test_a_camera_that_slows_down_is_watched_on() -> None:
+    builder = WindowBuilder(flat_settings(Fraction(1, 25), "mean"))
+    steps = [Fraction(1, 25)] * 50 + [Fraction(2, 25)] * 50
+    made = [builder.push(Picture(np.zeros((24, 32), np.uint8), sum(steps[:n], Fraction(0)), 0)) for n in range(100)]
+    assert all(window is not None for window in made[-25:])

@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -214,6 +215,45 @@ def test_stopped_while_fitting_it_goes_on_with_the_training(whole_set, tmp_path,
     assert results["metrics"] == json.loads((done.out / "results.json").read_text())["metrics"]
 
 
+def test_stopped_while_calibrating_it_keeps_the_model(whole_set, tmp_path, monkeypatch):
+    bench, console = Bench(whole_set, tmp_path / "out"), Console(quiet=True)
+    from detectors import fitting
+
+    calibrate = fitting.calibrate_scene
+
+    def stop_then_calibrate(*given, **named):
+        console.stop.set()
+        return calibrate(*given, **named)
+
+    monkeypatch.setattr(fitting, "calibrate_scene", stop_then_calibrate)
+    assert bench.run(console)[1] is None
+    networks, results = bench.run()
+    assert networks.seeds_fitted == []
+    assert results is not None
+
+
+def test_the_time_of_a_training_that_was_killed_counts(whole_set, tmp_path, monkeypatch):
+    bench = Bench(whole_set, tmp_path / "out")
+    from detectors import fitting
+    from streamer import evaluate_fitting
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluate_fitting, "FACTS_EVERY", 0.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(fitting, "calibrate_scene", killed)
+        with pytest.raises(KeyboardInterrupt):
+            bench.run()
+    (facts,) = (bench.out / CACHE).rglob("facts.json")
+    kept = json.loads(facts.read_text())
+    assert kept["training_seconds"] > 0
+    facts.write_text(json.dumps({**kept, "training_seconds": 1000.0}))
+    networks, results = bench.run()
+    assert networks.resumed == [True]
+    assert results["training_seconds"] > 1000
+
+
 def test_stopped_while_scoring_it_keeps_the_clips_that_are_done(bench, monkeypatch):
     from streamer import evaluate as room
 
@@ -287,3 +327,24 @@ def test_the_code_that_learns_and_scores_is_in_the_names_of_what_is_kept(tmp_pat
     assert room.code_digest.__wrapped__() == first
     (tmp_path / "scorer.py").write_text("second")
     assert room.code_digest.__wrapped__() != first
+
+
+def test_a_clip_without_truth_of_its_own_may_have_any_size():
+    from detectors.evaluation.datasets.masks import NothingIrregular
+    from streamer.evaluate_measure import _tally
+
+    class Scores:
+        rows, size = (1,), (16, 8)
+
+        def __len__(self):
+            return 2
+
+        def pixels(self, row):
+            return np.zeros((8, 16), np.float32)
+
+    clip = SimpleNamespace(clip=SimpleNamespace(name="quiet", uri="test/quiet"))
+    normal = np.zeros(2, np.bool_)
+    result = _tally(clip, NothingIrregular(4, 4), normal, Scores(), Console(quiet=True), "quiet")
+    assert len(result.normal) == 2
+    with pytest.raises(InputError, match="its pictures are 16x8, its masks 4x4"):
+        _tally(clip, lambda _: np.zeros((4, 4), np.bool_), normal, Scores(), Console(quiet=True), "quiet")

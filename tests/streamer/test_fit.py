@@ -130,17 +130,20 @@ def test_resuming_replaces_the_model_it_goes_on_from(fitted, fitter, tmp_path):
     assert files.training == tmp_path / "gate.training"
 
 
-def test_stopped_in_training_the_model_is_still_written(fitted, fitter, console, monkeypatch):
+@pytest.mark.parametrize("over", [False, True])
+def test_stopped_in_training_or_after_it_the_model_is_still_written(fitted, fitter, console, monkeypatch, over):
     original = Fitter.fit
 
-    def stopped(self, *args, **options):
-        model = original(self, *args, **options)
+    def stopped(self, footage, settings, files, **options):
+        model = original(self, footage, settings, files, **options)
         console.stop.set()
+        if not over:
+            files.training.touch()
         return model
 
     monkeypatch.setattr(Fitter, "fit", stopped)
     outcome = fitted()
-    assert outcome.interrupted
+    assert outcome.interrupted is not over  # once trained to its end, there is nothing to go on from
     assert outcome.model.exists()
 
 
