@@ -202,13 +202,21 @@ def _rates(asked: float | None, supported: float | None, lowest: float | None = 
 
 
 def lowest_rate(calibration: Mapping[str, object]) -> float | None:
-    """The lowest rate that this footage and the base model's scenes bear out: three over the time watched (95 %)."""
+    """The lowest rate that this footage and the base model's scenes bear out, false alarms per day.
+
+    It is :attr:`detectors.calibration.Calibration.lowest_per_day`: three over the time watched (95 %) for each of the
+    causes that share the threshold.
+
+    Args:
+        calibration: that of ``summary.json``, with its decision.
+    """
     decision = calibration.get("decision")
     values = calibration.get(decision) if isinstance(decision, str) else None
     if not isinstance(values, Mapping):
         return None
     seconds = (_number(values.get("seconds")) or 0.0) + (_number(values.get("base_seconds")) or 0.0)
-    return 3 * _SECONDS_PER_DAY / seconds if seconds > 0 else None
+    causes = _number(values.get("causes")) or 1.0
+    return causes * 3 * _SECONDS_PER_DAY / seconds if seconds > 0 else None
 
 
 def _rate(per_day: float) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors.calibration import TailPrior, calibrate
 from streamer.frames import SourceCounts, SourceInfo
 from streamer.page import roughly
 from streamer.requests import FitOutcome
@@ -22,7 +26,7 @@ from streamer.sinks.summary import (
     ThresholdSummary,
     Timings,
 )
-from streamer.summary_text import render_fit, render_summary
+from streamer.summary_text import lowest_rate, render_fit, render_summary
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 SOURCE = SourceInfo(
@@ -116,6 +120,17 @@ def test_a_rate_the_footage_supports_needs_no_warning():
         "10 false alarms a day, which the normal footage supports"
     )
     assert "supports" not in lines(threshold=ThresholdSummary(3.0, 2.7, 2, 10.0, None))[1]
+
+
+@pytest.mark.parametrize("causes", [1.0, 2.0])
+def test_the_rate_that_is_said_to_be_set_is_the_one_that_is_set(causes):
+    statistics = np.random.default_rng(4).exponential(size=5000)
+    backed = replace(calibrate([statistics], 25.0, TailPrior(seconds=20_000.0)), causes=causes)
+    values = {"decision": "joint", "joint": backed.to_json()}
+    assert lowest_rate(values) == pytest.approx(backed.lowest_per_day)
+    per_day = backed.rate_set(3.0)
+    said = render_summary(summary(threshold=ThresholdSummary(3.0, 2.7, 2, 3.0, 340.0), calibration=values)).plain
+    assert f"3 false alarms a day asked for; set for {per_day:.3g} false alarms a day, the fewest that can be" in said
 
 
 def test_warnings_and_an_early_end_are_repeated_at_the_end():
