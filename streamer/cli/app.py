@@ -171,15 +171,20 @@ def check_command(cameras: Cameras = None, **values: Any) -> int:
 
 
 def relearn_command(name: Name = None, **values: Any) -> int:
-    """Let the live camera NAME start over: what it learned is put away, its events and clips stay."""
+    """Let the live camera NAME start over: what it learned is put away, its events and clips stay.
+
+    Stop the run that watches it first, and start it again afterwards.
+    """
     settings = resolve(RelearnSettings, values, "relearn")
     if not name:
         raise UsageError('no camera given: name it, as in "avid-watch relearn gate -o /var/lib/avid-watch"')
     with _console(settings) as console:
+        folder = camera_folder(name, settings.output)
+        from streamer.live.folder import locked  # noqa: PLC0415
         from streamer.live.learned_state import relearn  # noqa: PLC0415
 
-        folder = camera_folder(name, settings.output)
-        before = relearn(folder)
+        with locked(folder):
+            before = relearn(folder)
         told = (
             "it had learned nothing yet" if before is None else f"it starts over; what it had learned lies in {before}"
         )

@@ -113,25 +113,32 @@ def cameras_file(path: object) -> Path | None:
 
 
 def camera_folder(name: str, output: Path | None) -> Path:
-    """The folder of a live camera.
+    """The folder of a live camera: NAME.avid, or NAME-live.avid where a recording's results have the first.
 
     Args:
-        name: of the camera; the folder's own name will do.
+        name: of the camera; the folder's own name will do, and means that folder alone.
         output: where it lies; None: here.
 
     Raises:
-        InputError: there is none.
+        InputError: no folder of that name is one of a live camera.
     """
     from streamer.cli.wording import nearest  # noqa: PLC0415
+    from streamer.live.folder import path_of_camera  # noqa: PLC0415
+    from streamer.sinks.run_folder import CAMERA  # noqa: PLC0415
 
     directory = (output or Path()).expanduser()
-    folder = directory / (name if name.endswith(_FOLDER) else f"{name}{_FOLDER}")
-    if folder.is_dir():
-        return folder
-    known = sorted(path.name.removesuffix(_FOLDER) for path in directory.glob(f"*{_FOLDER}") if path.is_dir())
-    match = nearest(name, known)
+    named = name.rstrip("/")
+    folder = directory / (named if named.endswith(_FOLDER) else f"{named}{_FOLDER}")
+    found = folder if (folder / CAMERA).is_file() else None
+    if found is None and not named.endswith(_FOLDER):
+        found = path_of_camera(directory, named)
+    if found is not None:
+        return found
+    known = sorted(path.parent.name.removesuffix(_FOLDER) for path in directory.glob(f"*{_FOLDER}/{CAMERA}"))
+    match = nearest(named.removesuffix(_FOLDER), known)
     hint = f"did you mean {match!r}?" if match else "say with -o where the cameras' folders lie"
-    raise InputError(f"{folder}: no folder of a camera; {hint}")
+    what = f"not the folder of a live camera (it has no {CAMERA})" if folder.is_dir() else "no folder of a camera"
+    raise InputError(f"{folder}: {what}; {hint}")
 
 
 def refuse_beside_a_file(values: Mapping[str, object], sources: Iterable[str], path: object) -> None:

@@ -6,7 +6,7 @@ import errno
 import fcntl
 import json
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
@@ -19,7 +19,7 @@ from streamer.sinks.writing import told_as_output_errors, write_whole
 from streamer.sources.naming import without_password
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -33,6 +33,7 @@ FORMAT = 1
 BESIDE = "-live"
 """Ending of a camera's folder where a recording of the same name has taken its own."""
 
+_ADVICE = "stop that one, or give this camera another name with --name"
 _NO_LOCKS_HERE = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -187,11 +188,11 @@ def live_path(directory: Path, name: str) -> Path:
     Raises:
         OutputError: something else bears both names.
     """
-    candidates = [directory / f"{name}{SUFFIX}", directory / f"{name}{BESIDE}{SUFFIX}"]
+    candidates = _candidates(directory, name)
     with told_as_output_errors(candidates[0]):
-        for path in candidates:
-            if (path / CAMERA).is_file():
-                return path
+        found = path_of_camera(directory, name)
+        if found is not None:
+            return found
         for path in candidates:
             if _is_free(path):
                 return path
@@ -202,6 +203,30 @@ def live_path(directory: Path, name: str) -> Path:
     )
 
 
+def path_of_camera(directory: Path, name: str) -> Path | None:
+    """The folder that the camera called ``name`` has; None where it has none yet."""
+    return next((path for path in _candidates(directory, name) if (path / CAMERA).is_file()), None)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a camera's folder, to change it while no run watches the camera.
+
+    Raises:
+        OutputError: a run holds it; one line says which process, and to stop it first.
+    """
+    lock = _lock(path, "stop it first: it keeps what it learned in memory and would write it back")
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _candidates(directory: Path, name: str) -> tuple[Path, Path]:
+    return directory / f"{name}{SUFFIX}", directory / f"{name}{BESIDE}{SUFFIX}"
+
+
 def _is_free(path: Path) -> bool:
     """Whether nothing is there, or no more than a kill while the folder was being made leaves behind."""
     if not path.is_dir():
@@ -209,7 +234,7 @@ def _is_free(path: Path) -> bool:
     return {entry.name for entry in path.iterdir()} <= {LOCK, f".{CAMERA}.tmp"}
 
 
-def _lock(path: Path) -> int | None:
+def _lock(path: Path, advice: str = _ADVICE) -> int | None:
     """Lock the folder for this program; None where the file system knows no locks."""
     with told_as_output_errors(path):
         lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -219,9 +244,7 @@ def _lock(path: Path) -> int | None:
             holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
             os.close(lock)
             who = f"another avid-watch (process {holder})" if holder else "another avid-watch"
-            raise OutputError(
-                f"{path}: {who} writes into it; stop that one, or give this camera another name with --name"
-            ) from None
+            raise OutputError(f"{path}: {who} writes into it; {advice}") from None
         except OSError as error:
             os.close(lock)
             if error.errno in _NO_LOCKS_HERE:

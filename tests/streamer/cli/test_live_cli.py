@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from types import ModuleType
 
@@ -11,6 +12,7 @@ import pytest
 from preprocess.errors import InputError
 from streamer.cli.exit_codes import ExitCode
 from streamer.live.check import CameraCheck
+from streamer.live.folder import LiveFolder
 from streamer.requests import SourceOutcome, WatchOutcome
 
 pytestmark = pytest.mark.usefixtures("watching", "live_watching")
@@ -238,16 +240,51 @@ def relearned(monkeypatch):
     return folders
 
 
+def _camera(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "camera.json").write_text("{}")
+
+
 def test_relearn_forgets_one_camera_by_its_name_or_folder(call, relearned, tmp_path):
-    (tmp_path / "runs" / "yard.avid").mkdir(parents=True)
+    _camera(tmp_path / "runs" / "yard.avid")
+    _camera(tmp_path / "gate.avid")
     said = call("relearn", "yard", "-o", "runs")
     assert said.code == 0
     assert said.out == "yard: it starts over; what it had learned lies in runs/yard.avid/learned/before\n"
     assert call("relearn", "gate.avid").out == "gate.avid: it had learned nothing yet\n"
-    assert [folder.name for folder in relearned] == ["yard.avid", "gate.avid"]
+    assert call("relearn", "gate.avid/").code == 0
+    assert [folder.name for folder in relearned] == ["yard.avid", "gate.avid", "gate.avid"]
 
 
-def test_relearn_refuses_a_camera_that_is_not_there(call, relearned):
+def test_relearn_finds_the_camera_beside_the_results_of_a_recording(call, relearned, tmp_path):
+    _camera(tmp_path / "gate-live.avid")
+    assert call("relearn", "gate").code == 0
+    assert call("relearn", "gate-live").code == 0
+    assert call("relearn", "gate-live.avid").code == 0
+    assert [folder.name for folder in relearned] == ["gate-live.avid"] * 3
+
+
+def test_relearn_refuses_a_folder_that_is_of_no_camera(call, relearned, tmp_path):
+    said = call("relearn", "gate")
+    assert said.code == 3
+    assert "gate.avid: not the folder of a live camera (it has no camera.json); say with -o" in said.refusal
+    _camera(tmp_path / "gate-live.avid")
+    assert "did you mean 'gate-live'?" in call("relearn", "gate.avid").refusal
+    assert relearned == []
+
+
+def test_relearn_refuses_while_a_run_watches_the_camera(call, relearned, tmp_path):
+    _camera(tmp_path / "gate.avid")
+    with LiveFolder.open(tmp_path, "gate"):
+        said = call("relearn", "gate")
+        assert said.code == 2
+        assert f"gate.avid: another avid-watch (process {os.getpid()}) writes into it; stop it first" in said.refusal
+    assert relearned == []
+    assert call("relearn", "gate").code == 0
+
+
+def test_relearn_refuses_a_camera_that_is_not_there(call, relearned, tmp_path):
+    _camera(tmp_path / "gate.avid")
     said = call("relearn", "gaet")
     assert (said.code, said.refusal.endswith("did you mean 'gate'?")) == (3, True)
     assert call("relearn").code == 2
