@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def refuse_missing_sources(
     sources: Sequence[str], none_given: str | None = None, *, commands: Sequence[str] = ()
 ) -> None:
-    """Refuse when every source is a plain path to nothing.
+    """Refuse when every source is a plain path to nothing, or one is an address with a slip in its beginning.
 
     Where some exist, the missing ones are part of a batch: the others are still to be watched.
 
@@ -25,13 +25,17 @@ def refuse_missing_sources(
         commands: names one of which may have been meant by the first source.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or one is such an address; it is not shown, as it may hold a password.
         InputError: none of them exists.
     """
     if not sources:
         if none_given is not None:
             raise UsageError(none_given)
         return
+    for number, source in enumerate(sources, start=1):
+        if _is_misspelled_address(source):
+            which = f"number {number} of those given" if len(sources) > 1 else "the one given"
+            raise UsageError(f"an address with a user or password in it begins like rtsp://, and {which} does not")
     missing = [source for source in sources if _is_missing(source)]
     if len(missing) == len(sources):
         first = missing[0]
@@ -81,6 +85,14 @@ def refuse_unused_name(name: str | None, sources: Sequence[str]) -> None:
     """
     if name is not None and len(sources) > 1:
         raise UsageError(f"--name {name} cannot serve {len(sources)} sources: leave it out, or watch them one by one")
+
+
+def _is_misspelled_address(source: str) -> bool:
+    if "@" not in source.partition(":")[2]:
+        return False
+    from streamer.sources.naming import is_misspelled_address  # noqa: PLC0415 - it brings the decoders with it
+
+    return is_misspelled_address(source)
 
 
 def _is_missing(source: str) -> bool:

@@ -11,6 +11,7 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     ValidationInfo,
     field_serializer,
+    field_validator,
     model_validator,
 )
 
@@ -29,7 +30,15 @@ from streamer.live.config_types import (
 from streamer.live.polygons import why_not_simple
 from streamer.live.schedule import Schedule
 from streamer.settings import Decision, Settings, Transport
-from streamer.sources.naming import LONGEST_NAME, host_path, name_of, path_of, scheme_of, without_password
+from streamer.sources.naming import (
+    LONGEST_NAME,
+    host_path,
+    is_misspelled_address,
+    name_of,
+    path_of,
+    scheme_of,
+    without_password,
+)
 
 if TYPE_CHECKING:
     from streamer.events import EventSettings
@@ -239,6 +248,13 @@ class CameraConfig(CameraDefaults):
             return {**values, "name": name_from(values["uri"])}
         return values
 
+    @field_validator("uri")
+    @classmethod
+    def _begins_like_an_address(cls, uri: str) -> str:
+        if is_misspelled_address(uri):
+            raise ValueError("an address with a user or password in it begins like rtsp://, and this one does not")
+        return uri
+
     @model_validator(mode="before")
     @classmethod
     def _password_from_file(cls, values: object, info: ValidationInfo) -> object:
@@ -283,7 +299,7 @@ def name_from(uri: str) -> str:
     """What a camera is called without a name: ``host_path`` of its address, never with user or password."""
     if scheme_of(uri) not in {None, "file"}:
         return _cleaned(host_path(uri))
-    return _cleaned(uri if uri.startswith("device:") else name_of(path_of(uri)))
+    return _cleaned(uri if uri.startswith("device:") else name_of(path_of(without_password(uri))))
 
 
 def _cleaned(text: str) -> str:

@@ -9,8 +9,11 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
-_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
-_SLASHED_CREDENTIALS = re.compile(r"(?<=://)[^/@\s:]*:(?!\d{1,5}(?:[/?#\s]|$))[^@\s]*@")
+# Slashes too many ("rtsp:///user:password@host") hide no login; those of file:/// begin a path.
+_CREDENTIALS = re.compile(r"(?<=://)(?:(?<!file://)/+)?[^/?#\s]*@")
+_SLASHED_CREDENTIALS = re.compile(r"(?<=://)(?:(?<!file://)/+)?[^/@\s:]*:(?!\d{1,5}(?:[/?#\s]|$))[^@\s]*@")
+# What begins like no address and holds a login all the same: "rtsp:/user:password@host", "rtsp//user:password@host".
+_BARE_LOGIN = re.compile(r"(?<![^\s'\"(])(?!['\"(])[^\s:]*:(?!//)(?:(?!://)\S)*@")
 _SECRETS = (
     "password|passwd|passphrase|passcode|pass|pwd|psw|pw|token|access_token|auth_token|auth|authorization|key|api_?key"
     "|secret|signature|sig|session|sessionid|sid|credential|credentials"
@@ -35,10 +38,22 @@ def without_password(uri: str) -> str:
     """The address with ``user:password@`` taken out, for messages, logs and outputs; any text around it stays.
 
     The values of ``?password=...``, ``&token=...`` and their like become ``***``. A password with ``/`` or ``@`` in it,
-    which no server would accept, is taken out too.
+    which no server would accept, is taken out too, and so is all that stands before the host where ``://`` is missing.
     """
     plain = _SLASHED_CREDENTIALS.sub("", _CREDENTIALS.sub("", uri))
+    if _BARE_LOGIN.search(plain) and not _is_there(uri):
+        plain = _BARE_LOGIN.sub("***@", plain)
     return _IN_PATH.sub(r"\g<key>***", _ASKED.sub(r"\g<key>***", plain))
+
+
+def is_misspelled_address(uri: str) -> bool:
+    """Whether a text holds a login as addresses do, begins like none, and is no path to anything either.
+
+    It may hold a password, so it must not be shown.
+    """
+    if scheme_of(uri) is not None or uri.startswith("device:"):
+        return False
+    return "@" in uri.partition(":")[2] and not _is_there(uri)
 
 
 def host_path(uri: str) -> str:
@@ -71,3 +86,10 @@ def name_of(path: PurePath, *, is_folder: bool = False) -> str:
     text = path.name if is_folder else path.stem
     cleaned = _UNSAFE.sub("_", text).strip("._")[:LONGEST_NAME]
     return cleaned or "source"
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return Path(path).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # too long, a null in it, a home that nobody has
+        return False

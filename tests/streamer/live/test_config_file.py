@@ -146,6 +146,10 @@ def test_what_the_schema_refuses_the_reader_refuses(read, text):
         ("cameras: [a\n", r"line 2: .*check indentation, quotes and brackets there"),
         ("cameras: [!!python/object/apply:os.system [ls]]", r"line 1: "),
         ("cameras: [a]\nseed: x\ndevice: gpu", r"line 2: seed: .* \(more to mend in line 3\)"),
+        (
+            "cameras:\n- uri: rtsp:/u:hunter2@a/x",
+            r"line 2: cameras\[0\].uri: an address with a user or password in it begins like rtsp://",
+        ),
         ("just words", r"a cameras file has lines of the form"),
     ],
 )
@@ -170,6 +174,8 @@ def test_a_wrong_line_is_named_with_its_file_and_what_to_do(read, text, message)
         "cameras: ['rtsp://u:${PW}@a', 'rtsp://u:${PW}@a']",
         "cameras: [{uri: 'rtsp://u:${PW}@a', user: u}]",
         "cameras: [{uri: a, user: u, password: '${PW}', password_file: x}]",
+        "cameras: ['rtsp:/u:${PW}@a', 'rtsp:/u:${PW}@a']",
+        "cameras: [{uri: 'rtsp//u:hunter2@a'}]",
     ],
 )
 def test_no_refusal_shows_a_secret(read, text):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.sources import source_name
-from streamer.sources.naming import LONGEST_NAME, host_path, without_password
+from streamer.sources.naming import LONGEST_NAME, host_path, is_misspelled_address, without_password
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -43,10 +48,30 @@ def test_long_names_are_cut_and_stay_apart() -> None:
         ("cannot open 'rtsp://u:p@h/x?token=s3cret': refused", "cannot open 'rtsp://h/x?token=***': refused"),
         ("rtsp://h/user=admin_password=s3_cret_channel=1", "rtsp://h/user=admin_password=***_channel=1"),
         ("rtsp://h/keyhole/monkey=1", "rtsp://h/keyhole/monkey=1"),
+        ("rtsp:/u:pw@host/x", "***@host/x"),
+        ("rtsp//u:pw@host/x", "***@host/x"),
+        ("rtsp:u:p@w@host", "***@host"),
+        ("u:p/w@host/x?then=http://h/x@y", "***@host/x?then=http://h/x@y"),
+        ("cannot open 'rtsp:/u:pw@host/x': refused", "cannot open '***@host/x': refused"),
+        ("rtsp:///u:pw@host/x", "rtsp://host/x"),
+        ("rtsp:///u:p/w@host/x", "rtsp://host/x"),
+        ("file:///a:b/c@d.mp4", "file:///a:b/c@d.mp4"),
+        ("[rtsp @ 0x55d]: method 12:30 failed, ask a@b", "[rtsp @ 0x55d]: method 12:30 failed, ask a@b"),
     ],
 )
 def test_passwords_are_taken_out_wherever_they_stand(text: str, shown: str) -> None:
     assert without_password(text) == shown
+
+
+def test_an_address_that_begins_like_none_is_told_from_paths_and_devices(tmp_path: Path) -> None:
+    recording = tmp_path / "12:30 gate@home.mp4"
+    assert is_misspelled_address(str(recording))
+    recording.touch()
+    for fine in (recording, "gate@home.mp4", "gate@12:30.mp4", "rtsp://u:p@h", "device:cam@usb", "/dev/video0"):
+        assert not is_misspelled_address(str(fine))
+    assert without_password(str(recording)) == str(recording)
+    for slip in ("rtsp:/u:p@h/x", "rtsp//u:p@h/x", "u:p@h", " rtsp://u:p@h", "u:p@h/" + "x" * 5000, "u:\0@h"):
+        assert is_misspelled_address(slip)
 
 
 _WORD = st.text("abcdefgh0123456789%!$", min_size=6, max_size=12)
