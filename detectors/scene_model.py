@@ -17,7 +17,7 @@ from detectors.checkpoint import ModelHeader, load_model, save_model
 from detectors.evidence import Decision, Fusion, Places
 from detectors.ground import Ground, NoveltyTail
 from detectors.scorer import EvidenceStream, Scorer
-from preprocess.errors import ModelError, UsageError
+from preprocess.errors import ModelError
 from preprocess.pictures import WindowSettings
 from preprocess.temporal import spacing_at
 
@@ -188,12 +188,12 @@ class SceneModel:
             period: frame period of the source, seconds, where known.
 
         Raises:
-            UsageError: the model has not learned a scene yet.
+            ModelError: the model has not learned a scene yet.
         """
         calibration = self.knowledge.calibrations.get(decision)
         places = self.knowledge.places
         if calibration is None or places is None:
-            raise UsageError(
+            raise ModelError(
                 f"{self.file}: has not learned a camera yet; make a model with: avid-watch fit NORMAL -o FILE"
             )
         windows, notes = self.windows, []

@@ -14,7 +14,7 @@ import torch
 from detectors.checkpoint import ModelHeader, load_model, save_model
 from detectors.learning import learn_scene
 from detectors.scene_model import DECISIONS, Knowledge, SceneModel
-from preprocess.errors import ModelError, UsageError
+from preprocess.errors import ModelError
 from preprocess.temporal import WindowBuilder
 from tests.scenes import CPU32, Recorded, tiny_base, walkers
 
@@ -79,7 +79,7 @@ def test_a_base_model_keeps_its_tails_and_has_learned_no_scene(tmp_path: Path) -
     assert again.knowledge == base.knowledge
     assert again.supported_per_day is None
     assert again.calibration_json() == {}
-    with pytest.raises(UsageError, match=r"has not learned a camera yet.*avid-watch fit"):
+    with pytest.raises(ModelError, match=r"has not learned a camera yet.*avid-watch fit"):
         again.scorer(SIZE)
 
 
