@@ -22,7 +22,7 @@ from streamer.cli.checks import (
 )
 from streamer.cli.exit_codes import ExitCode, code_for, code_of_checks
 from streamer.cli.layout import CONTEXT, Command, Group
-from streamer.cli.live import are_live, camera_folder, cameras_file, config_of, refuse_beside_a_file
+from streamer.cli.live import are_live, camera_folder, cameras_file, cameras_to_check, config_of, refuse_beside_a_file
 from streamer.cli.options import CONFIG, resolve, with_options
 from streamer.requests import EvaluateRequest, FitRequest, LiveRequest, TuneRequest, WatchRequest
 from streamer.settings import (
@@ -156,7 +156,7 @@ def check_command(cameras: Cameras = None, **values: Any) -> int:
     given = tuple(cameras or ())
     settings = resolve(CheckSettings, values, "check")
     refuse_missing_sources(given, 'no cameras given: name their file, as in "avid-watch check cameras.yaml"')
-    path = cameras_file(given[0]) if len(given) == 1 else None
+    path = cameras_to_check(given)
     config = _read_config(path) if path is not None else config_of(given, WatchSettings())
     with _console(settings) as console:
         from streamer.cli.check_text import render_check  # noqa: PLC0415

@@ -112,6 +112,19 @@ def cameras_file(path: object) -> Path | None:
     return Path(str(path)) if is_cameras_file(Path(str(path))) else None
 
 
+def cameras_to_check(given: Sequence[str]) -> Path | None:
+    """The cameras file to check, where one is given; None for addresses.
+
+    Any YAML file is taken for one, so that a slip in its ``cameras:`` is found there and named with its line.
+    """
+    if len(given) != 1:
+        return None
+    from streamer.sources.refusals import SETTINGS_SUFFIXES  # noqa: PLC0415 - it brings the decoders with it
+
+    path = Path(given[0])
+    return path if path.suffix.lower() in SETTINGS_SUFFIXES and path.is_file() else cameras_file(path)
+
+
 def camera_folder(name: str, output: Path | None) -> Path:
     """The folder of a live camera: NAME.avid, or NAME-live.avid where a recording's results have the first.
 

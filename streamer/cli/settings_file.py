@@ -22,10 +22,13 @@ from streamer.settings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from pydantic.fields import FieldInfo
+
+CAMERAS = "cameras"
+"""The key at whose presence a settings file is one of cameras."""
 
 _COMMANDS: Mapping[str, type[Settings]] = {
     "watch": WatchSettings,
@@ -125,8 +128,20 @@ def _unknown(
     for command, other in _COMMANDS.items():
         if other is not model and name in {option_name(field, info) for field, info in other.model_fields.items()}:
             return f"{key!r} is a setting of 'avid-watch {command}' alone: take it out of this file"
-    hint = did_you_mean(name, fields) or f"known are {', '.join(sorted(fields))}"
+    if name.replace("-", "_") in _keys_of_cameras_files():
+        return (
+            f"{key!r} is a key of cameras files, which have 'cameras:' at their top: "
+            "'avid-watch --config' and 'avid-watch check' take them"
+        )
+    known = [*fields, CAMERAS] if model is WatchSettings else fields
+    hint = did_you_mean(name, known) or f"known are {', '.join(sorted(fields))}"
     return f"unknown setting {key!r}: {hint}"
+
+
+def _keys_of_cameras_files() -> Collection[str]:
+    from streamer.live.config import LiveConfig  # noqa: PLC0415 - it brings the decoders with it
+
+    return LiveConfig.model_fields
 
 
 def _as_field(value: object, info: FieldInfo) -> object:

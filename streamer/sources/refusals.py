@@ -16,6 +16,7 @@ CLIP_SUFFIXES = frozenset(
     {".mp4", ".mkv", ".avi", ".ts", ".mts", ".m2ts", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"}
     | {".h264", ".264", ".h265", ".hevc", ".265", ".mjpeg", ".mjpg", ".gif", ".dav", ".asf", ".vob", ".ogv"}
 )
+SETTINGS_SUFFIXES = frozenset({".yaml", ".yml"})
 _HEAD_BYTES = 4096
 
 
@@ -23,7 +24,8 @@ def refuse_unreadable_path(path: Path, shown: str) -> None:
     """Refuse what cannot be a recording before FFmpeg sees it (a pipe would make it wait for ever).
 
     Raises:
-        InputError: nothing is there, it is no ordinary file, it is empty, or it may not be read.
+        InputError: nothing is there, it is no ordinary file, it is empty, it may not be read, or it is a file of
+            settings.
     """
     try:
         status = path.stat()
@@ -35,6 +37,8 @@ def refuse_unreadable_path(path: Path, shown: str) -> None:
             pass
     except OSError as error:
         raise _refusal_of_system(shown, error) from error
+    if path.suffix.lower() in SETTINGS_SUFFIXES:
+        raise InputError(f"{shown}: a file of settings or cameras, not a video; give it as --config {shown}")
 
 
 def refusal_of_open(path: Path, shown: str, error: Exception) -> InputError:

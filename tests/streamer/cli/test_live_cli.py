@@ -154,6 +154,25 @@ def test_a_wrong_cameras_file_is_refused_with_its_line(call, cameras_yaml):
     assert "cameras.yaml line 3: defaults.stall" in said.refusal
 
 
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ("check cameras.yaml", "cameras.yaml line 4: camera: unknown key 'camera': did you mean 'cameras'?"),
+        ("--config cameras.yaml", "cameras.yaml line 3: 'defaults' is a key of cameras files, which have 'cameras:'"),
+        ("--config short.yaml", "short.yaml line 1: unknown setting 'camera': did you mean 'cameras'?"),
+        ("fit gate.mp4 --config right.yml", "right.yml line 1: 'cameras' is a key of cameras files"),
+    ],
+)
+def test_a_slip_in_the_key_of_the_cameras_is_named(call, live_watching, cameras_yaml, tmp_path, argv, words):
+    cameras_yaml.write_text(FILE.replace("cameras:", "camera:"))
+    (tmp_path / "short.yaml").write_text("camera: [rtsp://gate/1]\n")
+    (tmp_path / "right.yml").write_text("cameras: [rtsp://gate/1]\n")
+    said = call(*argv.split())
+    assert said.code == 2
+    assert words in said.refusal
+    assert live_watching.requests == []
+
+
 GAVE_UP = SourceOutcome("rtsp://gate/1", error=InputError("rtsp://gate/1: authentication; check user and password"))
 FINE, ALARMED = SourceOutcome("rtsp://gate/1"), SourceOutcome("rtsp://yard/1", alarms=2)
 

@@ -40,6 +40,13 @@ def test_an_empty_file_and_a_text_file_are_told_apart(tmp_path: Path) -> None:
     assert "a text file" in refusal(tmp_path / "notes.mp4")
 
 
+@pytest.mark.parametrize("name", ["cameras.yaml", "site.YML"])
+def test_a_file_of_settings_is_told_where_it_belongs(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text("cameras: [rtsp://gate/1]\n")
+    assert refusal(path) == f"{path}: a file of settings or cameras, not a video; give it as --config {path}"
+
+
 def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
     assert "not an ordinary file" in refusal(tmp_path / "pipe.mp4")
