@@ -65,7 +65,8 @@ class EventStore:
 
         Raises:
             UsageError: another program writes it.
-            OutputError: it cannot be written, or belongs to another program or a newer version.
+            OutputError: there can be none, or it belongs to another program or a newer version. One that is there but
+                takes nothing, because the disk is full, is no error.
         """
         self._path = path
         self._limits = limits or StoreLimits()
@@ -262,10 +263,12 @@ class EventStore:
             return self._core.read(lambda connection: read_events(connection, given, limit), [])
 
     def open_events(self) -> list[EventRow]:
-        """Events on the disk that have no end."""
+        """Events on the disk that have no end, also none that still waits for the disk."""
         with self._lock:
             self._refuse_closed()
-            return self._core.read(lambda connection: read_events(connection, {"end_at IS NULL": None}, -1), [])
+            rows = self._core.read(lambda connection: read_events(connection, {"end_at IS NULL": None}, -1), [])
+            waiting = self._core.events
+            return [row for row in rows if row.id not in waiting or waiting[row.id].end_at is None]
 
     def end_open_events(self, at: datetime | None = None) -> list[StoredMessage]:
         """End what a program that was killed left open, so that every ``new`` has its ``end``; at the start of a run.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from preprocess.errors import OutputError
 from streamer.events import MessageKind
-from streamer.sinks.store_file import hold, is_damage, move_aside, open_database, reason
+from streamer.sinks.store_file import hold, is_damage, move_aside, open_database, open_for_reading, reason
 from streamer.sinks.store_rows import (
     CameraRow,
     EventRow,
@@ -53,6 +53,9 @@ class StoreCore:
     ) -> None:
         """Hold and open the database; see :class:`streamer.sinks.event_store.EventStore`.
 
+        One that is there but takes nothing now, because the disk is full, is opened for reading alone; the next write
+        that succeeds opens it for writing.
+
         Args:
             path: of the database.
             most_waiting: most messages in memory.
@@ -62,7 +65,7 @@ class StoreCore:
 
         Raises:
             UsageError: another program writes it.
-            OutputError: it cannot be written, or belongs to another program or a newer version.
+            OutputError: it cannot even be read, or belongs to another program or a newer version.
         """
         self._path = path
         self._most_waiting = most_waiting
@@ -79,13 +82,10 @@ class StoreCore:
         self.dropped = 0  # messages given up before they were written
         self._failed_at: float | None = None
         self._connection: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None  # until there is room for a connection that can write
         self._held = hold(path)
         try:
             self._open()
-        except sqlite3.Error as error:
-            os.close(self._held)
-            hint = "free some space, or choose another folder"
-            raise OutputError(f"{path}: cannot be opened ({reason(error)}); {hint}") from error
         except BaseException:
             os.close(self._held)
             raise
@@ -110,23 +110,18 @@ class StoreCore:
         Returns:
             Whether nothing is left to write.
         """
-        if not (self.messages or self.events or self.cameras or self.changed):
+        if self._all_written and self._connection is not None:
             return True
         lately = self._failed_at is not None and self._monotonic() - self._failed_at < RETRY_SECONDS
         if lately and not at_once:
             self._trim()
-            return False
+            return self._all_written
         try:
             self._commit_somewhere()
         except (sqlite3.Error, OutputError) as error:
-            if self._failed_at is None:
-                why = reason(error) if isinstance(error, sqlite3.Error) else str(error)
-                self._warn(
-                    f"{self._path}: nothing can be stored ({why}); alarms go out all the same and wait in memory"
-                )
-            self._failed_at = self._monotonic()
+            self._failed(error)
             self._trim()
-            return False
+            return self._all_written
         if self._failed_at is not None:
             self._failed_at = None
             self._warn(f"{self._path}: events are stored again")
@@ -139,10 +134,11 @@ class StoreCore:
             ask: gets the connection.
             otherwise: what to return where the database does not answer.
         """
-        if self._connection is None:
+        connection = self._connection or self._reader
+        if connection is None:
             return otherwise
         try:
-            return ask(self._connection)
+            return ask(connection)
         except sqlite3.Error as error:
             if is_damage(error):
                 with suppress(sqlite3.Error, OutputError):
@@ -153,22 +149,44 @@ class StoreCore:
         """Write what still waits, if the disk takes it, and let go of the file."""
         if not self.write(at_once=True) and self.messages:
             self._warn(f"{self._path}: {len(self.messages)} messages could not be stored before the end and are lost")
-        if self._connection is not None:
-            with suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+        self._let_go()
         os.close(self._held)
+
+    @property
+    def _all_written(self) -> bool:
+        return not (self.messages or self.events or self.cameras or self.changed)
+
+    def _failed(self, error: sqlite3.Error | OutputError) -> None:
+        if self._failed_at is None:
+            why = reason(error) if isinstance(error, sqlite3.Error) else str(error)
+            self._warn(f"{self._path}: nothing can be stored ({why}); alarms go out all the same and wait in memory")
+        self._failed_at = self._monotonic()
+
+    def _let_go(self) -> None:
+        for connection in (self._connection, self._reader):
+            if connection is not None:
+                with suppress(sqlite3.Error):
+                    connection.close()
+        self._connection = self._reader = None
 
     def _open(self) -> None:
         try:
-            self._load(open_database(self._path))
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error):
-                raise
-            self._set_aside()
-            self._load(open_database(self._path))
+            try:
+                self._connection = self._load(open_database(self._path))
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                self._set_aside()
+                self._connection = self._load(open_database(self._path))
+        except sqlite3.Error as error:
+            try:
+                self._reader = self._load(open_for_reading(self._path))
+            except sqlite3.Error:
+                hint = "free some space, or choose another folder"
+                raise OutputError(f"{self._path}: cannot be opened ({reason(error)}); {hint}") from error
+            self._failed(error)
 
-    def _load(self, connection: sqlite3.Connection) -> None:
+    def _load(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         """Take what an earlier run left.
 
         Numbers in a new database begin at the milliseconds since 1970, so that they rise even where a damaged one had
@@ -181,7 +199,7 @@ class StoreCore:
             connection.close()
             raise
         self.last = self.written = max([last, *(row.delivered for row in self.sinks.values())])
-        self._connection = connection
+        return connection
 
     def _set_aside(self) -> None:
         aside = move_aside(self._path, self._clock())
@@ -193,10 +211,7 @@ class StoreCore:
         Raises:
             OutputError, sqlite3.Error: there can be no new one just now; the next write tries again.
         """
-        if self._connection is not None:
-            with suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+        self._let_go()
         for name, row in self.sinks.items():
             missed = max(0, self.written - row.delivered)
             self.sinks[name] = replace(row, delivered=max(row.delivered, self.written), lost=row.lost + missed)
@@ -215,7 +230,9 @@ class StoreCore:
 
     def _commit(self) -> None:
         if self._connection is None:
-            self._connection = open_database(self._path)
+            connection = open_database(self._path)
+            self._let_go()
+            self._connection = connection
         with transaction(self._connection):
             write_messages(self._connection, self.messages)
             write_events(self._connection, self.events.values())

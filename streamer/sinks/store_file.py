@@ -97,6 +97,8 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 def reason(error: sqlite3.Error) -> str:
     """Why the database refused, in a few words."""
+    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHMSIZE:  # no room for the index of the log
+        return _REASONS[sqlite3.SQLITE_FULL]
     return _REASONS.get(_code(error), str(error).replace("\n", " "))
 
 
@@ -153,13 +155,42 @@ def open_database(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _set_up(connection: sqlite3.Connection, path: Path) -> None:
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open the database for reading alone, on a disk that has no room for the files SQLite needs beside it.
+
+    A clean end takes the write-ahead log and its index away, and a full disk has no room to make them again. The file
+    is read as it lies there, so nobody may write it meanwhile.
+
+    Raises:
+        sqlite3.Error: there is no such file, it cannot be read, or a log beside it holds what it lacks.
+        OutputError: the file belongs to another program, or to a newer version of this one.
+    """
+    log = path.with_name(path.name + "-wal")
+    if log.is_file() and log.stat().st_size:
+        raise sqlite3.OperationalError("its write-ahead log cannot be read")
+    address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        _refuse_foreign(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> tuple[int, int]:
+    """The version of the schema, and the number of tables and indexes."""
     version = _number(connection, "user_version")
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
     if tables and _number(connection, "application_id") != APPLICATION_ID:
         raise OutputError(f"{path}: is the database of another program; move it away, or choose another folder")
     if version > len(MIGRATIONS):
         raise OutputError(f"{path}: was written by a newer avid-watch; update this one, or move the file away")
+    return version, tables
+
+
+def _set_up(connection: sqlite3.Connection, path: Path) -> None:
+    version, tables = _refuse_foreign(connection, path)
     if not tables:
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")

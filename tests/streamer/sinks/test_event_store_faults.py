@@ -8,13 +8,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from preprocess.errors import OutputError
 from streamer.sinks import store_file
 from streamer.sinks.event_store import EventStore
 from tests.streamer.sinks.notices_for_tests import AT, told
@@ -172,6 +173,113 @@ def test_on_a_full_disk_messages_wait_in_memory_and_are_delivered_from_there(ope
     store = opened()
     assert kinds(store) == ["end"]
     assert {row.id: row.end_at is None for row in store.events()} == {"gate-1000": True, "gate-2000": False}
+
+
+@contextmanager
+def no_room_for_a_log(path):
+    """Keep SQLite from making its write-ahead log, as a full disk does after a clean end took the last one away."""
+    obstacle = path.with_name(path.name + "-wal")
+    obstacle.mkdir()
+    yield
+    obstacle.rmdir()
+
+
+def delivered(store, sink) -> list[int]:
+    sequences = [message.sequence for message in store.pending(sink, limit=1000)]
+    for sequence in sequences:
+        store.delivered(sink, sequence)
+    return sequences
+
+
+def test_a_start_on_a_full_disk_delivers_everything_once_and_stores_it_when_there_is_room(opened):
+    path, warnings, clock = opened.path, opened.warnings, opened.clock
+    store = opened()
+    store.register("quick")
+    store.register("slow")
+    known = [store.append(told(step, number=1)) for step in ("new", "end")]
+    assert delivered(store, "quick") == known
+    store.close()
+    with no_room_for_a_log(path):
+        store = opened()
+        assert store.register("quick") == known[-1]
+        store.register("late")
+        added = [store.append(told(step, number=2)) for step in ("new", "end")]
+        assert added == [known[-1] + 1, known[-1] + 2]
+        assert store.waiting == 2
+        assert delivered(store, "quick") == delivered(store, "late") == added
+        assert delivered(store, "slow") == [*known, *added]  # what was stored before can still be read
+        assert [row.id for row in store.events()] == ["gate-1000"]
+        assert store.prune(clock.now + timedelta(days=1)) == 0
+        assert not store.flush()
+        clock.pass_by(2)
+        assert not store.flush()
+    clock.pass_by(2)
+    assert store.flush()
+    added.append(store.append(told("new", number=3)))
+    assert added[-1] == added[-2] + 1
+    assert delivered(store, "quick") == delivered(store, "slow") == delivered(store, "late") == added[-1:]
+    assert [text.split("; ")[0].split(": ", 1)[1] for text in warnings] == [
+        "nothing can be stored (it cannot be opened)",
+        "events are stored again",
+    ]
+    store = opened()
+    assert [store.pending(sink) for sink in ("quick", "slow", "late")] == [[], [], []]
+    assert [row.id for row in store.events()] == ["gate-3000", "gate-2000", "gate-1000"]
+    assert [message.sequence for message in store.pending("quick", after=0)] == known + added
+
+
+def test_room_is_noticed_where_nothing_happens(opened):
+    path, clock = opened.path, opened.clock
+    opened().close()
+    with no_room_for_a_log(path):
+        store = opened()
+        clock.pass_by(2)
+        assert store.flush()  # nothing waits
+    clock.pass_by(2)
+    assert store.flush()
+    assert opened.warnings[-1].endswith("events are stored again")
+
+
+def test_events_left_open_are_ended_once_on_a_full_disk(opened):
+    path, clock = opened.path, opened.clock
+    store = opened()
+    store.register("all")
+    store.append(told("new"))
+    store.close()
+    with no_room_for_a_log(path):
+        store = opened()
+        assert len(store.end_open_events()) == 1
+        assert store.end_open_events() == store.open_events() == []
+        assert kinds(store) == ["new", "end"]
+    clock.pass_by(2)
+    assert store.flush()
+    assert kinds(opened()) == ["new", "end"]
+
+
+def test_what_a_log_beside_the_database_holds_is_not_passed_over(opened):
+    path = opened.path
+    opened().close()
+    store_file.open_for_reading(path).close()
+    path.with_name(path.name + "-wal").write_bytes(b"what a kill left")
+    with pytest.raises(sqlite3.OperationalError, match="log cannot be read"):
+        store_file.open_for_reading(path)
+
+
+@pytest.mark.parametrize("content", [None, b""])
+def test_a_full_disk_without_a_database_is_refused(opened, content):
+    path = opened.path
+    if content is not None:
+        path.write_bytes(content)
+    with no_room_for_a_log(path), pytest.raises(OutputError, match="free some space, or choose another folder"):
+        opened()
+
+
+def test_on_a_full_disk_the_database_of_another_program_is_still_refused(opened):
+    path = opened.path
+    with closing(sqlite3.connect(path)) as other:
+        other.executescript("PRAGMA journal_mode=WAL; CREATE TABLE theirs (a)")
+    with no_room_for_a_log(path), pytest.raises(OutputError, match="another program"):
+        opened()
 
 
 def test_what_a_full_disk_never_took_is_told_at_the_end(opened):
