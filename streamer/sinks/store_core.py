@@ -189,16 +189,19 @@ class StoreCore:
     def _load(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         """Take what an earlier run left.
 
-        Numbers in a new database begin at the milliseconds since 1970, so that they rise even where a damaged one had
-        to be replaced, and a receiver that knows the highest number it had takes nothing for old.
+        Numbers begin at the milliseconds since 1970, or behind the highest that is known if that is more. So they rise
+        even where a damaged database had to be replaced, or where a full disk never took the last ones that went out,
+        and a receiver that knows the highest number it had takes nothing for old.
         """
+        now = int(self._clock().timestamp() * 1000)
         try:
             self.sinks = read_sinks(connection)
-            last = last_sequence(connection, int(self._clock().timestamp() * 1000))
+            last = last_sequence(connection, now)
         except BaseException:
             connection.close()
             raise
-        self.last = self.written = max([last, *(row.delivered for row in self.sinks.values())])
+        self.written = max([last, *(row.delivered for row in self.sinks.values())])
+        self.last = max(self.written, now)
         return connection
 
     def _set_aside(self) -> None:

@@ -228,6 +228,21 @@ def test_a_start_on_a_full_disk_delivers_everything_once_and_stores_it_when_ther
     assert [message.sequence for message in store.pending("quick", after=0)] == known + added
 
 
+def test_a_number_that_went_out_from_memory_is_not_given_again(opened):
+    clock = opened.clock
+    store = opened()
+    store.register("all")
+    full(store)
+    gone = [store.append(told("new", number=number, detail="x" * 20_000)) for number in (1, 2)]
+    assert delivered(store, "all") == gone
+    store.close()
+    clock.pass_by(1)
+    store = opened()
+    assert store.pending("all") == []
+    assert store.append(told("new", number=3)) > gone[-1]
+    assert (len(kinds(store)), store.queued("all"), store.lost("all")) == (1, 1, 0)
+
+
 def test_room_is_noticed_where_nothing_happens(opened):
     path, clock = opened.path, opened.clock
     opened().close()
