@@ -112,14 +112,18 @@ def read_header(path: Path) -> dict[str, Any]:
     """The header of a model file as plain JSON values, without reading its tensors (and so without its checksum).
 
     Raises:
-        ModelError: the file is missing, foreign, damaged or of another format version.
+        ModelError: the file is missing, foreign, damaged, cut short or of another format version.
     """
     with _reading(path), path.open("rb") as file:
         start = file.read(_LENGTH_BYTES)
         length = int.from_bytes(start, "little")
         if len(start) < _LENGTH_BYTES or not 2 <= length <= MAX_HEADER_BYTES:
             raise _foreign(path)
-        return _parse(path, file.read(length), length)[0]
+        raw = file.read(length)
+        values = _parse(path, raw, length)[0]
+        if path.stat().st_size != _LENGTH_BYTES + length + _tensor_bytes(path, raw):
+            raise _damaged(path)
+        return values
 
 
 def load_model(path: Path) -> tuple[ModelHeader, dict[str, torch.Tensor]]:
@@ -248,6 +252,15 @@ def _parse(path: Path, raw: bytes, length: int) -> tuple[dict[str, Any], dict[st
     if not all(isinstance(values[part.name], str if part.name == "detector" else dict) for part in fields(ModelHeader)):
         raise _damaged(path)
     return values, texts
+
+
+def _tensor_bytes(path: Path, raw: bytes) -> int:
+    """How many bytes of tensors follow a header, as it says itself."""
+    try:
+        parts = json.loads(raw)
+        return max((int(part["data_offsets"][1]) for name, part in parts.items() if name != "__metadata__"), default=0)
+    except (ValueError, LookupError, TypeError, OverflowError) as error:
+        raise _damaged(path) from error
 
 
 def _refuse_constant(name: str) -> float:

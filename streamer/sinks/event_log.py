@@ -8,7 +8,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
-from preprocess.errors import OutputError
+from preprocess.errors import InputError, OutputError
 from streamer.sinks.json_text import json_bytes, plain
 from streamer.sinks.tails import cut_torn_line
 from streamer.sinks.writing import told_as_output_errors
@@ -139,6 +139,24 @@ class EventLog:
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
-    """The records of a log; a last line that a kill cut off is left out."""
-    whole = path.read_bytes().split(b"\n")[:-1]
-    return [json.loads(line) for line in whole if line.strip()]
+    """The records of a log; a last line that a kill cut off is left out.
+
+    Raises:
+        InputError: a line that has its end is no record.
+    """
+    records: list[dict[str, Any]] = []
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise _damaged(path, number) from error
+        if not isinstance(record, dict):
+            raise _damaged(path, number)
+        records.append(record)
+    return records
+
+
+def _damaged(path: Path, line: int) -> InputError:
+    return InputError(f"{path}: line {line} is damaged; take it out of the file, or watch the recording again")

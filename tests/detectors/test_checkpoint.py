@@ -143,6 +143,30 @@ def test_any_header_of_json_values_comes_back_as_it_was(header: ModelHeader, scr
 def test_a_file_cut_short_anywhere_is_one_model_error(data: st.DataObject, sound: bytes, scratch: Path) -> None:
     scratch.write_bytes(sound[: data.draw(st.integers(0, len(sound) - 1))])
     assert_refused(scratch)
+    with pytest.raises(ModelError):
+        read_header(scratch)
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_a_file_of_another_length_than_its_header_says_is_damage(change: int, sound: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "gate.avid"
+    path.write_bytes(sound[:change] if change < 0 else sound + b"\0" * change)
+    assert_refused(path, "damaged or cut short")
+    with pytest.raises(ModelError, match="damaged or cut short"):
+        read_header(path)
+
+
+@pytest.mark.parametrize(
+    "place", [b"5", b'{"data_offsets": [0]}', b'{"data_offsets": [0, "a"]}', b'{"data_offsets": 1}']
+)
+def test_a_header_whose_tensors_have_no_place_is_damage(place: bytes, sound: bytes, tmp_path: Path) -> None:
+    texts = json.dumps(json.loads(sound[8 : 8 + int.from_bytes(sound[:8], "little")])["__metadata__"]).encode()
+    header = b'{"__metadata__": ' + texts + b', "weight": ' + place + b"}"
+    path = tmp_path / "gate.avid"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    assert_refused(path, "damaged or cut short")
+    with pytest.raises(ModelError, match="damaged or cut short"):
+        read_header(path)
 
 
 @settings(max_examples=250, deadline=None)

@@ -71,8 +71,9 @@ def test_a_model_under_another_name_is_known_by_its_content(call, model):
     assert "detector  avid" in call("info", str(other)).out
 
 
-def test_a_damaged_model_is_refused_in_one_line(call, model):
-    model.write_bytes(model.read_bytes()[:20])
+@pytest.mark.parametrize("end", [20, -1])
+def test_a_damaged_model_is_refused_in_one_line(call, model, end):
+    model.write_bytes(model.read_bytes()[:end])
     said = call("info", str(model))
     assert said.code == 5
     assert "door.avid" in said.refusal
@@ -91,6 +92,10 @@ def test_a_finished_run_shows_its_summary_again(call, tmp_path):
     said = call("info", "gate.avid")
     assert "1 alarm" in said.out
     assert "00:03.5" in said.out
+    (folder / "events.jsonl").write_text("garbage{\n")
+    said = call("info", "gate.avid")
+    assert said.code == 3
+    assert "events.jsonl: line 1 is damaged" in said.refusal
     (folder / "summary.json").write_text("{")
     assert call("info", "gate.avid").code == 3
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.base import Region, Verdict
-from preprocess.errors import OutputError
+from preprocess.errors import InputError, OutputError
 from streamer.events import EventMachine, EventSettings, MessageKind
 from streamer.sinks.event_log import EventLog, event_record, read_events
 from streamer.sinks.json_text import json_bytes
@@ -65,6 +65,20 @@ def test_a_line_cut_off_by_a_kill_is_left_out(tmp_path):
     whole = path.read_bytes()
     path.write_bytes(whole[:-7])
     assert [record["id"] for record in read_events(path)] == ["gate-0"]
+
+
+@pytest.mark.parametrize("damage", [b"garbage{", b"5", b"\xff\xfe", b"\0\0\0", b"[" * 100_000])
+def test_a_damaged_line_is_an_input_error_that_names_it(tmp_path, damage):
+    path = tmp_path / "events.jsonl"
+    with EventLog(path) as log:
+        for event in events([5] * 9 + [1] * 20 + [5] * 9):
+            log.write(event)
+    first, second = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first + damage + b"\n" + second)
+    with pytest.raises(InputError, match=r"events\.jsonl: line 2 is damaged; "):
+        read_events(path)
+    path.write_bytes(first + b"\n" + second + damage)  # without its end it is what a kill left
+    assert len(read_events(path)) == 2
 
 
 @settings(max_examples=60)
