@@ -9,6 +9,7 @@ import yaml
 
 from preprocess.errors import UsageError
 from streamer.cli.wording import did_you_mean
+from streamer.live.yaml_tree import NO_VALUE, NO_VALUE_TEXT
 from streamer.settings import (
     CheckSettings,
     EvaluateSettings,
@@ -96,11 +97,7 @@ def _entries(path: Path) -> list[tuple[str, object, int]]:
         if not isinstance(root, yaml.MappingNode):
             raise UsageError(f"{path}: a settings file has lines of the form 'device: cpu', this one has not")
         return [
-            (
-                str(loader.construct_object(key, deep=True)),
-                loader.construct_object(value, deep=True),
-                key.start_mark.line + 1,
-            )
+            (str(_value(path, loader, key)), _value(path, loader, value), key.start_mark.line + 1)
             for key, value in root.value
         ]
     except OSError as error:
@@ -117,6 +114,13 @@ def _entries(path: Path) -> list[tuple[str, object, int]]:
     finally:
         if loader is not None:
             loader.dispose()
+
+
+def _value(path: Path, loader: yaml.SafeLoader, node: yaml.Node) -> object:
+    try:
+        return loader.construct_object(node, deep=True)
+    except NO_VALUE as error:
+        raise UsageError(f"{path} line {node.start_mark.line + 1}: {NO_VALUE_TEXT}") from error
 
 
 def _unknown(

@@ -27,6 +27,9 @@ DEEPEST = 20
 """Levels of nesting; no camera needs a quarter of them, and a list that holds itself has no end."""
 LARGEST = 200_000
 """Values in one file, those of repeated anchors counted each time."""
+NO_VALUE = (ValueError, LookupError, AttributeError, OverflowError)
+"""What PyYAML lets through of its own accord where a text looks like a date or a number and is none: 2026-13-45."""
+NO_VALUE_TEXT = "this looks like a date or a number and is none; put it in quotes if it is a text"
 _SHORTEST_SECRET = 2
 
 _VARIABLE = re.compile(r"\$\$(?=\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
@@ -190,7 +193,10 @@ class _Walk:
                 self._tree.lines[(*place, number)] = item.start_mark.line + 1
                 values.append(self._value(item, (*place, number)))
             return values
-        value = self._loader.construct_object(node)
+        try:
+            value = self._loader.construct_object(node)
+        except NO_VALUE:
+            raise UsageError(f"{self._tree.where(place)}: {NO_VALUE_TEXT}") from None  # the value may be a password
         return self._filled(value, place) if isinstance(value, str) else value
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, object]:

@@ -86,6 +86,10 @@ def test_an_empty_file_sets_nothing(settings_of):
         ("- device\n", r"lines of the form 'device: cpu'"),
         ("just words\n", r"lines of the form 'device: cpu'"),
         ("device: [cpu\n", r"line 2: "),
+        ("device: cpu\nseed: 2026-13-45\n", r"line 2: this looks like a date or a number .* put it in quotes"),
+        ("2026-13-45: 1\n", r"line 1: this looks like a date"),
+        ("normal: [a.mp4, 2026-02-30]\n", r"line 1: this looks like a date"),
+        ("seed: !!bool many\n", r"line 1: this looks like"),
         ("device: !!python/object/apply:os.system [ls]\n", r"site.yaml line 1: "),
     ],
 )

@@ -150,6 +150,10 @@ def test_what_the_schema_refuses_the_reader_refuses(read, text):
             "cameras:\n- uri: rtsp:/u:hunter2@a/x",
             r"line 2: cameras\[0\].uri: an address with a user or password in it begins like rtsp://",
         ),
+        ("cameras:\n- uri: a\n  user: 2026-13-45", r"line 3: cameras\[0\].user: this looks like a date .* in quotes"),
+        ("cameras: [a]\nseed: !!int many", r"line 2: seed: this looks like a date or a number and is none"),
+        ("cameras: [a]\nseed: !!bool many", r"line 2: seed: this looks like"),
+        ("cameras: [a]\nseed: !!timestamp many", r"line 2: seed: this looks like"),
         ("just words", r"a cameras file has lines of the form"),
     ],
 )
@@ -167,6 +171,7 @@ def test_a_wrong_line_is_named_with_its_file_and_what_to_do(read, text, message)
         "cameras: [{uri: rtsp://a, transport: '${PW}'}]",
         "cameras: [{uri: rtsp://a, user: u, password: [hunter2]}]",
         "cameras: [{uri: 5, user: u, password: {a: hunter2}}]",
+        "cameras: [{uri: a, user: u, password: !!int hunter2}]",
         "cameras: [a]\nmqtt: http://u:hunter2@broker",
         "cameras: [a]\nmqtt: {host: 'u:${PW}@b', port: '${PW}'}",
         "cameras: [a]\nwebhooks: ['${PW}', hunter2, {url: hunter2}]",
