@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from streamer.live.config import CameraConfig, ClipsConfig, LiveConfig, MetricsConfig, MqttConfig, WebhookConfig
+from streamer.live.config_types import SWITCH_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,7 @@ SHORT_FORMS: Mapping[type[BaseModel], tuple[str, ...]] = {
 """Models that may be written in one word, and of which types that word may be."""
 
 _TITLE = "cameras.yaml"
+_SWITCH = ({"type": "boolean"}, {"enum": list(SWITCH_WORDS)})
 _ID = "https://avid-watch.invalid/schemas/cameras.schema.json"
 
 
@@ -34,7 +36,8 @@ def cameras_schema() -> dict[str, Any]:
     for model, short in SHORT_FORMS.items():
         whole = definitions[model.__name__]
         words = whole.pop("description", "")
-        definitions[model.__name__] = {"description": words, "anyOf": [*({"type": kind} for kind in short), whole]}
+        forms = [form for kind in short for form in (_SWITCH if kind == "boolean" else ({"type": kind},))]
+        definitions[model.__name__] = {"description": words, "anyOf": [*forms, whole]}
     for definition in (schema, *definitions.values()):
         _mend(definition)
     camera = next(form for form in definitions["CameraConfig"]["anyOf"] if form.get("type") == "object")
@@ -50,17 +53,22 @@ def schema_text() -> str:
 
 
 def _mend(definition: dict[str, Any]) -> None:
-    """Allow what the reader allows beside the types themselves: ``off`` for none, one value for a list of one."""
+    """Allow what the reader allows beside the types themselves: ``off`` for none, one value for a list of one.
+
+    The reader knows YAML 1.1, where ``off`` and ``no`` are switches; most editors know YAML 1.2, where they are texts.
+    """
     for form in definition.get("anyOf", ()):
         _mend(form)
     for name, field in definition.get("properties", {}).items():
         field.pop("title", None)
         choices: list[dict[str, Any]] = field.get("anyOf", [])
         if {"type": "null"} in choices:
-            choices.append({"const": False})
-            choices.append({"const": "off"})
+            choices += [{"const": False}, {"enum": ["off", "no"]}]
         if name == "record":
-            choices += [{"const": True}, {"const": "on"}]
+            choices += [{"const": True}, {"enum": ["on", "yes"]}]
+        if field.get("type") == "boolean":
+            del field["type"]
+            field["anyOf"] = [*_SWITCH]
         if name in {"normal", "kinds", "apprise"}:
             items = field.pop("items")
             listed = {key: field.pop(key) for key in ("type", "maxItems") if key in field}

@@ -15,6 +15,9 @@ from streamer.live.schedule import ALL_DAY, NEVER, parse_days, parse_hours
 FOLDER = "folder"
 """Key of the validation context: the folder that relative paths begin in."""
 
+SWITCH_WORDS = ("yes", "no", "on", "off")
+"""Switches of YAML 1.1, which an editor that knows YAML 1.2 takes for texts."""
+
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]I?)?B?", re.ASCII | re.IGNORECASE)
 
@@ -153,7 +156,13 @@ Hours = Annotated[
     tuple[str, ...],
     BeforeValidator(_hours),
     WithJsonSchema(
-        {"anyOf": [_SPAN, {"enum": [ALL_DAY, NEVER, True, False]}, {"type": "array", "items": _SPAN, "minItems": 1}]}
+        {
+            "anyOf": [
+                _SPAN,
+                {"enum": [ALL_DAY, NEVER, True, False, *SWITCH_WORDS]},
+                {"type": "array", "items": _SPAN, "minItems": 1},
+            ]
+        }
     ),
 ]
 """Armed hours of a day: ``20:00-06:00``, several of them, ``all day`` or ``never``."""

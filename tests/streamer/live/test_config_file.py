@@ -8,6 +8,7 @@ import re
 import tempfile
 from importlib.resources import files
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import yaml
@@ -72,6 +73,49 @@ cameras:
 def test_what_the_reader_takes_the_schema_takes(read, text):
     read(text, **SECRETS)
     assert list(Draft202012Validator(SCHEMA).iter_errors(yaml.safe_load(text))) == []
+
+
+class Yaml12(yaml.SafeLoader):
+    """Reads as most editors do: of the switches, only true and false are none of the texts."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        letter: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":bool")]
+        for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+Yaml12.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+SWITCHES = """
+metrics: on
+mqtt: {host: b, tls: yes, discovery: no, snapshots: on}
+retention: {age: no, bytes: off}
+defaults: {record: no, snapshots: off}
+cameras:
+- {uri: rtsp://a, enabled: no, realtime: on, clips: off, record: yes, max_reconnects: no}
+- {uri: rtsp://b, clips: {enabled: on, annotated: yes}, schedule: {mon: on, tue: off, wed: yes, thu: no}}
+- {uri: rtsp://c, clips: yes, record: on}
+"""
+
+
+@pytest.mark.parametrize("text", [GOOD, SWITCHES, EXAMPLE.read_text(encoding="utf-8")])
+def test_an_editor_takes_the_switches_that_the_reader_takes(read, text):
+    read(text, **SECRETS)
+    for loader in (yaml.SafeLoader, Yaml12):
+        assert list(Draft202012Validator(SCHEMA).iter_errors(yaml.load(text, Loader=loader))) == []  # noqa: S506 - safe
+
+
+def test_an_editor_still_marks_what_is_no_switch():
+    for wrong in ("clips: maybe", "enabled: maybe", "schedule: {mon: maybe}", "max_reconnects: maybe"):
+        document = yaml.load(f"cameras: [{{uri: a, {wrong}}}]", Loader=Yaml12)  # noqa: S506 - safe
+        assert list(Draft202012Validator(SCHEMA).iter_errors(document))
+
+
+def test_the_example_means_the_same_to_every_reader_of_yaml():
+    text = EXAMPLE.read_text(encoding="utf-8")
+    assert yaml.safe_load(text) == yaml.load(text, Loader=Yaml12)  # noqa: S506 - safe
 
 
 @pytest.mark.parametrize(
