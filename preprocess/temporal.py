@@ -74,8 +74,8 @@ def median_step(steps: Collection[Fraction]) -> Fraction:
 def spacing_at(spacing: Fraction, period: Fraction) -> Fraction:
     """The spacing for pictures of this frame period, seconds: the period itself where pictures come more slowly.
 
-    Six pictures nearest to ``t - k * spacing`` can only differ where the period is at most 10/9 of the spacing. A camera
-    that slows down is still watched so, if with larger steps than it was learned with.
+    Six pictures nearest to ``t - k * spacing`` can only differ where the period is at most 10/9 of the spacing. So a
+    camera that slows down is watched on, if with larger steps than it was learned with.
     """
     return period if period > SLOWER * spacing else spacing
 
