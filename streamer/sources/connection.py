@@ -145,7 +145,7 @@ class Connection:
                 # A silent RTSP server ends opening with "invalid data" when its time is over.
                 failure = ConnectionLostError(Cause.TIME_OUT, f"no answer for {waited:.0f} s")
             elif failure.cause is Cause.BROKEN and self.opened is None:
-                failure = _unknown_host(self._opening) or failure
+                failure = _unknown_host(self._opening) or _turned_away(self._opening) or failure
             self.queue.end(failure)
         finally:
             if container is not None:
@@ -297,6 +297,15 @@ def _unknown_host(opening: Opening) -> ConnectionLostError | None:
     except (OSError, UnicodeError):
         return None
     return None
+
+
+def _turned_away(opening: Opening) -> ConnectionLostError | None:
+    """What it means where an RTMP server answers and gives nothing: FFmpeg makes one error of all its refusals."""
+    if not opening.scheme.startswith("rtmp"):
+        return None
+    return ConnectionLostError(
+        Cause.BROKEN, "the server turned this viewer away: check user, password and the stream's name"
+    )
 
 
 def _host_and_port(opening: Opening, port: int) -> tuple[str | None, int]:

@@ -1,4 +1,4 @@
-"""An RTMP camera for any number of viewers, one after the other, that can fall silent and go away."""
+"""An RTMP camera for any number of viewers, one after the other, that can fall silent, go away, or let nobody in."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from tests.streamer.live.servers import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SCRIPT = Path(__file__).resolve().parents[2] / "rtmp_server.py"
 
@@ -92,3 +95,47 @@ def _connected(port: int, seconds: float = 10.0) -> socket.socket:
             if time.monotonic() > until:
                 raise
             time.sleep(0.02)
+
+
+_HANDSHAKE = 1536  # bytes of each of its messages
+_CHUNK = 128  # bytes of a message until FFmpeg is told another size
+
+
+@contextmanager
+def refusing_rtmp() -> Iterator[str]:
+    """A server that answers every ``connect`` with ``NetConnection.Connect.Rejected``; its host and port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                viewer, _ = listener.accept()
+                with suppress(OSError), viewer, viewer.makefile("rb") as sent:
+                    hello = sent.read(1 + _HANDSHAKE)[1:]
+                    if not hello:
+                        continue  # somebody only looked whether anybody listens
+                    viewer.sendall(b"\x03" + 2 * hello)
+                    sent.read(_HANDSHAKE + 1)  # its part of the handshake, and the first byte of "connect"
+                    viewer.sendall(_rejection())
+                    sent.read()  # until it has gone
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.close()
+
+
+def _rejection() -> bytes:
+    """The message ``_error`` to the first call, in AMF0 and in chunks."""
+
+    def text(value: str) -> bytes:
+        return len(value).to_bytes(2, "big") + value.encode()
+
+    told = {"level": "error", "code": "NetConnection.Connect.Rejected", "description": "authentication failed"}
+    properties = b"".join(text(name) + b"\x02" + text(value) for name, value in told.items())
+    first_call = b"\x00" + bytes.fromhex("3ff0000000000000")
+    body = b"\x02" + text("_error") + first_call + b"\x05" + b"\x03" + properties + b"\x00\x00\x09"
+    chunks = [body[start : start + _CHUNK] for start in range(0, len(body), _CHUNK)]
+    return b"\x03\0\0\0" + len(body).to_bytes(3, "big") + b"\x14\0\0\0\0" + b"\xc3".join(chunks)

@@ -19,7 +19,7 @@ from tests.streamer.live.servers import (
     serving,
 )
 from tests.streamer.live.watching import Heard, check, frames_of, silent, watch
-from tests.streamer.sources.rtmp_camera import RtmpCamera
+from tests.streamer.sources.rtmp_camera import RtmpCamera, refusing_rtmp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,6 +61,15 @@ def test_evidence_of_rtmp_can_be_decoded_again_from_its_first_packet(heard: Hear
     assert heard.packets[0].is_keyframe
     pictures = [picture for packet in heard.packets for picture in decoder.decode(av.Packet(packet.data))]  # type: ignore[attr-defined]
     assert [(picture.width, picture.height) for picture in pictures[:5]] == [(128, 96)] * 5
+
+
+def test_an_rtmp_server_that_turns_a_viewer_away_is_told_as_that(heard: Heard) -> None:
+    with refusing_rtmp() as address:
+        assert frames_of(watch(f"rtmp://{USER}@{address}/live/gate", heard, max_reconnects=0)) == []
+    ((cause, detail, _),) = heard.losses
+    assert cause is Cause.BROKEN
+    assert detail == "the server turned this viewer away: check user, password and the stream's name"
+    silent(heard)
 
 
 def test_rtmp_that_falls_silent_is_a_stall(heard: Heard) -> None:
