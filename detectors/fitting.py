@@ -50,7 +50,8 @@ class FitOptions:
         seconds: time for the training; None where ``steps`` says.
         steps: number of steps; the same seed then gives the same weights to the bit on a CPU.
         seed: of everything random.
-        resume_file: where the training state is kept, and read from with ``resume``.
+        resume_file: where the training state is kept, and read from with ``resume``. Delete it once the model is saved
+            whose header says ``training.finished``.
         resume: go on from that state.
         loss_curve: where the picture of the losses is saved.
     """
@@ -125,8 +126,6 @@ def fit_scene(
     )
     progress(LearnProgress("calibrating", 1.0))
     knowledge = calibrate_scene(held_out, detector, known, replace(budget, seconds=float("inf")), places_from=bank)
-    if training.finished and options.resume_file is not None:
-        options.resume_file.unlink(missing_ok=True)
     header = ModelHeader(
         detector=Avid.name,
         detector_settings={**settings.to_json(), "blur_pixels": blur},
@@ -143,6 +142,7 @@ def fit_scene(
             "preset": options.preset,
             "steps": trainer.steps,
             "best_step": training.best_step,
+            "finished": training.finished,
             "seed": options.seed,
             "checkpoints": training.checkpoints,
         },
@@ -197,8 +197,8 @@ class _Training:
                 self._save()
                 saved = time.monotonic()
         self.finished = self._share(started) >= 1
-        # Saved before the last look, which a training that goes on would not have had here, and kept until there is a
-        # model: calibration takes a minute or two, in which a finished training must not be lost.
+        # Saved before the last look, which a training that goes on would not have had here. Also a finished one is kept
+        # until whoever asked for it has saved the model: calibration takes a minute or two, and a disk may be full.
         self._spent = time.monotonic() - started
         self._save()
         self._look()

@@ -156,11 +156,12 @@ def _fit(
             cache.training.unlink(missing_ok=True)
             return _fit(scene, settings, seed, cache, networks, console, label)
     seconds = earlier + time.monotonic() - began
-    if stop() and cache.training.is_file():
+    if not model.header.training["finished"]:
         cache.write_facts({"complete": False, "training_seconds": seconds})
         raise StoppedError
     model.save(cache.model)
     cache.write_facts({"complete": True, "training_seconds": seconds})
+    cache.training.unlink(missing_ok=True)
     if stop():  # after the training had come to its end: that is not lost
         raise StoppedError
     # From the file, as watching does: what was fitted and what is measured are the same to the bit.

@@ -72,9 +72,10 @@ def fit(request: FitRequest, console: Console, *, networks: Fitter | None = None
                 raise
             raise InputError(f"{footage.name}: {error}") from error
     model.save(output)
-    # Stopped while it was calibrated, a training is finished all the same: there is no state to go on from.
-    interrupted = console.stop.is_set() and files.training.is_file()
-    return _outcome(model, output, files, settings, time.monotonic() - began, interrupted=interrupted)
+    finished = bool(model.header.training["finished"])  # also where it was stopped while it was calibrated
+    if finished:
+        files.training.unlink(missing_ok=True)
+    return _outcome(model, output, files, settings, time.monotonic() - began, interrupted=not finished)
 
 
 def _files(settings: FitSettings, output: Path) -> FitFiles:

@@ -53,7 +53,7 @@ class Fitter:
             WindowSettings(Fraction(1, 10), 320, 184),
             SimpleNamespace(
                 trained_on={"pictures": len(pictures), "footage_seconds": len(pictures) / 25},
-                training={"preset": settings.preset, "steps": 3, "best_step": 2},
+                training={"preset": settings.preset, "steps": 3, "best_step": 2, "finished": True},
                 calibration={"body": 11.6},
             ),
         )
@@ -137,14 +137,15 @@ def test_stopped_in_training_or_after_it_the_model_is_still_written(fitted, fitt
     def stopped(self, footage, settings, files, **options):
         model = original(self, footage, settings, files, **options)
         console.stop.set()
-        if not over:
-            files.training.touch()
+        files.training.touch()
+        model.header.training["finished"] = over
         return model
 
     monkeypatch.setattr(Fitter, "fit", stopped)
     outcome = fitted()
     assert outcome.interrupted is not over  # once trained to its end, there is nothing to go on from
     assert outcome.model.exists()
+    assert fitter.asked[-1][1].training.exists() is not over
 
 
 def test_stopped_while_reading_there_is_no_model_and_no_blame(fitted, fitter, console, tmp_path):
@@ -166,3 +167,18 @@ def test_footage_that_is_none_is_named_once(fitted, tmp_path):
     with pytest.raises(InputError) as refusal:
         fitted(str(bad))
     assert str(refusal.value).count("bad.mp4") == 1
+
+
+def test_a_finished_training_outlives_a_model_that_cannot_be_saved(fitted, fitter, monkeypatch, tmp_path):
+    fitter.during = (tmp_path / "gate.training").touch
+
+    def full(self, path):
+        raise OutputError(f"{path}: cannot be written (no space left on device); free some space")
+
+    monkeypatch.setattr(Fitted, "save", full)
+    with pytest.raises(OutputError, match="no space left"):
+        fitted()
+    assert (tmp_path / "gate.training").is_file()
+    monkeypatch.undo()
+    fitted(resume=True)
+    assert not (tmp_path / "gate.training").exists()
