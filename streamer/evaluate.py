@@ -17,6 +17,7 @@ from preprocess.errors import UsageError
 from streamer.evaluate_cache import SceneCache
 from streamer.evaluate_fitting import fitted, refuse_unknown_detector
 from streamer.evaluate_footage import facts_of
+from streamer.evaluate_look_ahead import looking_ahead
 from streamer.evaluate_measure import MeasuredClip, clip_figures, in_sequence, measure, summary_of
 from streamer.evaluate_output import fit_settings, machine, write_outputs
 from streamer.evaluate_scores import StoppedError, score_clip
@@ -182,6 +183,7 @@ class _SceneWork:
         fitted_with = fit_settings(benchmark.settings, benchmark.networks.runtime)
         self._cache: SceneCache = SceneCache(benchmark.folder / CACHE, scene, seed, fitted_with)
         self._scored_with = {"score": self._settings.score, "rate": SHIPPED_RATE, "batch": self._networks.batch_size}
+        self._look_ahead = self._settings.look_ahead or 0.0
 
     @property
     def training_seconds(self) -> float | None:
@@ -196,8 +198,9 @@ class _SceneWork:
             StoppedError: the user asked to stop.
             InputError: a clip cannot be read or does not fit its truth.
         """
+        ranked_by = {**self._scored_with, **({"look ahead": self._look_ahead} if self._look_ahead else {})}
         return in_sequence(
-            measure(self._scene, test, self._scores(test), self._cache, self._scored_with, self._console, self._label)
+            measure(self._scene, test, self._scores(test), self._cache, ranked_by, self._console, self._label)
             for test in clips
         )
 
@@ -210,6 +213,9 @@ class _SceneWork:
         return summary_of(found).metrics.get("frame_auc")
 
     def _scores(self, test: TestClip) -> ClipScores:
+        return looking_ahead(self._causal(test), self._look_ahead)
+
+    def _causal(self, test: TestClip) -> ClipScores:
         if self._console.stop.is_set():
             raise StoppedError
         kept = self._cache.read(test.clip, self._scored_with)

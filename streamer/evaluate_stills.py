@@ -89,6 +89,7 @@ def refuse_what_stills_lack(settings: EvaluateSettings) -> None:
         f"--preset {settings.preset}": settings.preset != "default",
         "--score paper": settings.score == "paper",
         "--model": settings.model is not None,
+        "--look-ahead": settings.look_ahead is not None,
     }
     for option, given in refused.items():
         if given:

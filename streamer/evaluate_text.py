@@ -37,6 +37,7 @@ FIGURES: tuple[tuple[str, str, str], ...] = (
 _NAMES = {name: words for name, words, _ in FIGURES}
 _MOST_SCENES = 20
 _STILL_SET = "ir-mnist"  # its frames are pictures, and none of them needs a window
+_LOOK_AHEAD = "look-ahead"
 
 
 def render_results(results: Mapping[str, Any], folder: Path) -> Text:
@@ -113,6 +114,7 @@ def section_key(results: Mapping[str, Any]) -> str:
     parts += [results["detector"]] if results["detector"] != "avid" else []
     parts += [f"score {results['score']}"] if results["score"] != "joint" else []
     parts += [f"preset {settings['preset']}"] if settings.get("preset", "default") != "default" else []
+    parts += ["look-ahead"] if settings.get(_LOOK_AHEAD) else []
     return ", ".join(parts)
 
 
@@ -122,6 +124,8 @@ def _title(results: Mapping[str, Any]) -> str:
     noun = "picture" if results["dataset"] == _STILL_SET else "frame"
     preset = results["settings"].get("preset", "default")
     words += [f"preset {preset}"] if preset != "default" else []
+    ahead = results["settings"].get(_LOOK_AHEAD)
+    words += [f"looking {roughly(ahead)} ahead"] if ahead else []
     return f"{', '.join(words)} ({count(results['seeds'], 'seed')}, {count(results['frames'], noun)})"
 
 
@@ -129,6 +133,8 @@ def _sentences(results: Mapping[str, Any]) -> list[str]:
     said = [f"Speed: {_speed(results)}.", f"Machine: {_machine(results['machine'])}."]
     if results["dataset"] != _STILL_SET:
         said.append(f"{results['unscored_frames']:,} of {results['frames']:,} test frames have no window of their own.")
+    if results["settings"].get(_LOOK_AHEAD):
+        said.append("Frame scores and maps are Gaussian means over time, both ways; events are those of watching.")
     return [*said, *(f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in results["notes"])]
 
 

@@ -305,6 +305,11 @@ class EvaluateSettings(MachineSettings, ConsoleSettings):
         default="joint",
         description="What is ranked: the joint score, the paper's two thresholds, or one network's share alone.",
     )
+    look_ahead: Annotated[Seconds | None, Opt(ALARMS, value="TIME", default="not at all")] = Field(
+        default=None,
+        le=60,
+        description="Let scores use so much of what follows, as most published figures do; alarms cannot wait for it.",
+    )
     out: Annotated[Path | None, Opt(OUTPUT, value="DIR", short="-o", default="evaluation/DATASET", files=True)] = Field(
         default=None, description="Folder for results.json, results.md, the pictures and the cache to go on from."
     )

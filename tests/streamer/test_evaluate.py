@@ -17,6 +17,7 @@ from detectors.evaluation.datasets import read_set
 from preprocess.errors import InputError, UsageError
 from streamer.console import Console
 from streamer.evaluate import CACHE, evaluate, with_rate
+from streamer.evaluate_look_ahead import looking_ahead
 from streamer.evaluate_scores import ClipScores
 from tests.streamer.evaluate_set import (
     QUIET_FRAMES,
@@ -126,6 +127,21 @@ def test_a_second_run_fits_and_scores_nothing_and_says_the_same(bench, monkeypat
     assert results is not None
     again = json.loads((bench.out / "results.json").read_text())
     assert {**again, "settings": None} == {**before, "settings": None}  # the folder itself is among the settings
+
+
+def test_looking_ahead_ranks_anew_what_was_scored_before(bench, monkeypatch):
+    before = json.loads((bench.out / "results.json").read_text())
+    monkeypatch.setattr("streamer.evaluate.score_clip", None)
+    networks, results = bench.run(look_ahead="1s")
+    assert networks.seeds_fitted == []
+    scores = [looking_ahead(clip, 1.0) for clip in bench.kept_scores().values()]
+    filled = [np.where(np.isnan(s.statistic), s.statistic[s.rows[0]], s.statistic) for s in scores]
+    assert results["metrics"]["frame_auc"] == pytest.approx(roc_auc_score(TRUTH, np.concatenate(filled)), abs=1e-9)
+    assert results["metrics"]["pixel_auc"] != before["metrics"]["pixel_auc"]
+    assert results["metrics"]["event_recall"] == before["metrics"]["event_recall"]
+    assert "looking 1s ahead" in (bench.out / "results.md").read_text()
+    _, again = bench.run()
+    assert again["metrics"] == before["metrics"]  # what was kept of one is never taken for the other
 
 
 def test_every_seed_is_fitted_once_and_the_figures_are_their_mean(bench):

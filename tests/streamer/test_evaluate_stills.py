@@ -168,6 +168,7 @@ def test_the_worst_cells_are_each_shown_once(done):
         ({"detector": "energy"}, "--detector energy: ir-mnist is of still pictures"),
         ({"preset": "paper"}, "--preset paper: ir-mnist is of still pictures"),
         ({"score": "paper"}, "--score paper: ir-mnist is of still pictures"),
+        ({"look_ahead": "1s"}, "--look-ahead: ir-mnist is of still pictures"),
         ({"model": Path("gate.avid"), "steps": None}, "--model: ir-mnist is of still pictures"),
     ],
 )
