@@ -5,6 +5,7 @@ Everything slow is kept under ``DIR/cache`` as soon as it is there; stopped at a
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -12,23 +13,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detectors.evaluation.datasets import read_set
+from detectors.evaluation.datasets.masks import MaskPictures
 from detectors.evaluation.record import AS_FITTED, SeedResult, results_document
-from preprocess.errors import UsageError
+from preprocess.errors import InputError, UsageError
 from streamer.evaluate_cache import SceneCache
 from streamer.evaluate_fitting import fitted, refuse_unknown_detector
 from streamer.evaluate_footage import facts_of
-from streamer.evaluate_look_ahead import looking_ahead
+from streamer.evaluate_look_ahead import recording_looking_ahead
 from streamer.evaluate_measure import MeasuredClip, clip_figures, in_sequence, measure, summary_of
-from streamer.evaluate_output import fit_settings, machine, write_outputs
+from streamer.evaluate_output import RESULTS, fit_settings, machine, write_outputs
 from streamer.evaluate_scores import StoppedError, score_clip
 from streamer.evaluate_stills import STILL_SET, evaluate_stills, refuse_what_stills_lack
+from streamer.evaluate_text import OWN_FOOTAGE
 from streamer.networks import TorchNetworks
 from streamer.requests import EvaluateOutcome
 from streamer.settings import WatchSettings, by_option_name
 from streamer.sinks.writing import told_as_output_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from detectors.evaluation.protocol import Clip, EvaluationScene, EvaluationSet, TestClip
     from detectors.scene_model import SceneModel
@@ -68,6 +71,8 @@ def evaluate(
         raise UsageError(
             f"--model: {evaluated.name} has {len(evaluated.scenes)} cameras, a model knows one; leave it out"
         )
+    _refuse_results_of_another(request, evaluated)
+    _refuse_masks_of_another_size(evaluated)
     folder = _folder_of(request)
     networks = networks if networks is not None else TorchNetworks(settings)
     networks.runtime  # noqa: B018 - sets threads up before anything below loads torch
@@ -79,6 +84,33 @@ def _on_stills(request: EvaluateRequest, console: Console, networks: BenchmarkNe
     folder = _folder_of(request)
     networks = networks if networks is not None else TorchNetworks(request.settings)
     return evaluate_stills(request, folder, networks.runtime, console)
+
+
+def _refuse_results_of_another(request: EvaluateRequest, evaluated: EvaluationSet) -> None:
+    """Refuse to replace what another set of one's own gave, where no folder was asked for; raises UsageError."""
+    if request.settings.out is not None:
+        return
+    folder = DEFAULT_FOLDER / request.dataset
+    try:
+        title = json.loads((folder / RESULTS).read_text(encoding="utf-8"))["title"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if title != evaluated.title:
+        raise UsageError(f"{folder}: holds the results of {title}; give {evaluated.title} another folder with --out")
+
+
+def _refuse_masks_of_another_size(evaluated: EvaluationSet) -> None:
+    """Refuse masks that no picture of their clip can fit, before anything is fitted; raises InputError."""
+    for test in (test for scene in evaluated.scenes for test in scene.test):
+        if evaluated.name != OWN_FOOTAGE or not isinstance(test.masks, MaskPictures):
+            continue
+        height, width = test.masks(0).shape
+        size = facts_of(test.clip).size
+        if size != (width, height):
+            raise InputError(
+                f"{test.clip.uri}: its pictures are {size[0]}x{size[1]}, its masks {width}x{height}; masks are of the"
+                " pictures' size"
+            )
 
 
 def _folder_of(request: EvaluateRequest) -> Path:
@@ -200,22 +232,30 @@ class _SceneWork:
         """
         ranked_by = {**self._scored_with, **({"look ahead": self._look_ahead} if self._look_ahead else {})}
         return in_sequence(
-            measure(self._scene, test, self._scores(test), self._cache, ranked_by, self._console, self._label)
-            for test in clips
+            measure(self._scene, test, scores, self._cache, ranked_by, self._console, self._label)
+            for test, scores in self._scored(clips)
         )
 
     def frame_auc(self, clips: Iterable[TestClip]) -> float | None:
         """Frame AUC over some clips alone; None where there are not both kinds of frames."""
-        scored = [(test, self._scores(test)) for test in clips]
         found = in_sequence(
-            MeasuredClip(self._scene, test, test.truth(scores.times), scores) for test, scores in scored
+            MeasuredClip(self._scene, test, test.truth(scores.times), scores) for test, scores in self._scored(clips)
         )
         return summary_of(found).metrics.get("frame_auc")
 
-    def _scores(self, test: TestClip) -> ClipScores:
-        return looking_ahead(self._causal(test), self._look_ahead)
+    def _scored(self, clips: Iterable[TestClip]) -> Iterator[tuple[TestClip, ClipScores]]:
+        """Clips with what they are ranked by; files of one recording look into each other."""
+        recordings: list[list[TestClip]] = []
+        for test in clips:
+            if test.continues and recordings:
+                recordings[-1].append(test)
+            else:
+                recordings.append([test])
+        for files in recordings:
+            causal = [self._scores(test) for test in files]
+            yield from zip(files, recording_looking_ahead(causal, self._look_ahead), strict=True)
 
-    def _causal(self, test: TestClip) -> ClipScores:
+    def _scores(self, test: TestClip) -> ClipScores:
         if self._console.stop.is_set():
             raise StoppedError
         kept = self._cache.read(test.clip, self._scored_with)

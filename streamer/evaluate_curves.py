@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,7 +40,8 @@ def draw_roc(path: Path, curves: Mapping[str, tuple[NDArray[np.float64], NDArray
     for name, (false_rate, true_rate) in curves.items():
         axes.plot(false_rate, true_rate, label=name, linewidth=1.4)
     axes.plot((0, 1), (1, 0), linestyle=":", color="grey", linewidth=1, label="equal error")
-    axes.set(xlim=(-0.01, 1), ylim=(0, 1.01), xlabel="false positive rate", ylabel="true positive rate", title=title)
+    axes.set(xlim=(-0.01, 1), ylim=(0, 1.01), xlabel="false positive rate", ylabel="true positive rate")
+    axes.set_title(title, parse_math=False)
     axes.grid(alpha=0.25)
     axes.legend(loc="lower right", fontsize="small")
     _save(figure, path)
@@ -69,7 +71,8 @@ def draw_timeline(path: Path, scores: ClipScores, truth: Sequence[bool] | NDArra
     low, high = axes.get_ylim()
     for start, end in scores.events - scores.times[0]:
         axes.plot((start, max(end, start + step)), (low, low), color=_EVENT, linewidth=5, solid_capstyle="butt")
-    axes.set(xlim=(0, times[-1] + step), ylim=(low - 0.04 * (high - low), high), ylabel="statistic", title=title)
+    axes.set(xlim=(0, times[-1] + step), ylim=(low - 0.04 * (high - low), high), ylabel="statistic")
+    axes.set_title(title, parse_math=False)
     axes.set_xlabel("seconds; shaded: irregular, thick line: events, dashed: shipped threshold", fontsize="small")
     axes.grid(alpha=0.25)
     _save(figure, path)
@@ -92,5 +95,7 @@ def _figure(width: float, height: float) -> Figure:
 
 def _save(figure: Figure, path: Path) -> None:
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=110)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a clip's name in letters that the font lacks
+        figure.savefig(content, format="png", dpi=110)
     write_whole(path, content.getvalue())

@@ -8,11 +8,40 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from streamer.evaluate_scores import ClipScores
 
 DEVIATIONS = 2.0
 """Standard deviations of the Gaussian within the time that is looked ahead, and as far back."""
 _ROUNDING = 1e-6  # seconds: a frame at the very edge counts on both sides
+
+
+def recording_looking_ahead(files: Sequence[ClipScores], seconds: float) -> list[ClipScores]:
+    """:func:`looking_ahead` for a recording in several files, each one frame behind the end of the one before."""
+    if seconds <= 0 or len(files) == 1:
+        return [looking_ahead(file, seconds) for file in files]
+    first = files[0]
+    times, ends = [first.times], [len(first)]
+    for file in files[1:]:
+        step = float(np.median(np.diff(times[-1]))) if len(times[-1]) > 1 else 0.0
+        times.append(file.times - file.times[0] + times[-1][-1] + step)
+        ends.append(ends[-1] + len(file))
+    starts = [0, *ends[:-1]]
+    whole = replace(
+        first,
+        statistic=np.concatenate([file.statistic for file in files]),
+        rows=np.concatenate([start + file.rows for start, file in zip(starts, files, strict=True)]),
+        maps=np.concatenate([file.maps for file in files]),
+        times=np.concatenate(times),
+    )
+    ahead = looking_ahead(whole, seconds)
+    found, row = [], 0
+    for start, end, file in zip(starts, ends, files, strict=True):
+        rows = slice(row, row + len(file.rows))
+        found.append(replace(file, statistic=ahead.statistic[start:end], maps=ahead.maps[rows]))
+        row += len(file.rows)
+    return found
 
 
 def looking_ahead(scores: ClipScores, seconds: float) -> ClipScores:

@@ -203,5 +203,6 @@ def _truth_digest(irregular: NDArray[np.bool_], masks: Masks) -> str:
 
 @lru_cache(maxsize=1)
 def _code() -> str:
-    root = Path(str(files("detectors.evaluation.metrics")))
-    return digest([path.read_text(encoding="utf-8") for path in sorted(root.glob("*.py"))])
+    paths = sorted(Path(str(files("detectors.evaluation.metrics"))).glob("*.py"))
+    paths += [Path(str(files("streamer"))) / name for name in ("evaluate_look_ahead.py", "evaluate_measure.py")]
+    return digest([path.read_text(encoding="utf-8") for path in paths])

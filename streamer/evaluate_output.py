@@ -18,7 +18,7 @@ from streamer.evaluate_measure import equal_error_threshold, summary_of
 from streamer.evaluate_pictures import draw_sheet, worst_moments
 from streamer.evaluate_text import markdown_of, section_key
 from streamer.sinks.json_text import json_bytes
-from streamer.sinks.run_folder import run_name
+from streamer.sinks.run_folder import distinct_names
 from streamer.sinks.writing import told_as_output_errors, write_whole
 
 if TYPE_CHECKING:
@@ -71,14 +71,16 @@ def write_outputs(
     with console.phase("drawing", total=len(first) + 3, unit="pictures") as phase:
         if curves:
             draw_roc(folder / ROC, curves, f"{results['title']}, frame level")
+        else:
+            (folder / ROC).unlink(missing_ok=True)  # of another truth
         phase.advance()
         threshold = equal_error_threshold(first)
         draw_sheet(folder / MISSES, worst_moments(first, misses=True), threshold)
         phase.advance()
         draw_sheet(folder / FALSE_ALARMS, worst_moments(first, misses=False), threshold)
         phase.advance()
-        for clip in first:
-            name = run_name(clip.name.replace("/", "-"))
+        names = distinct_names(clip.name.replace("/", "-") for clip in first)
+        for clip, name in zip(first, names, strict=True):
             draw_timeline(timelines / f"{name}.png", clip.scores, clip.irregular, clip.name)
             phase.advance()
 

@@ -38,6 +38,7 @@ _NAMES = {name: words for name, words, _ in FIGURES}
 _MOST_SCENES = 20
 _STILL_SET = "ir-mnist"  # its frames are pictures, and none of them needs a window
 _LOOK_AHEAD = "look-ahead"
+OWN_FOOTAGE = "custom"  # every set of this kind is another one, told by its title
 
 
 def render_results(results: Mapping[str, Any], folder: Path) -> Text:
@@ -111,6 +112,7 @@ def section_key(results: Mapping[str, Any]) -> str:
     """Names a section of a record: the set, and what of it is not the default."""
     settings = results["settings"]
     parts = [results["dataset"]]
+    parts += [results["title"]] if results["dataset"] == OWN_FOOTAGE else []
     parts += [results["detector"]] if results["detector"] != "avid" else []
     parts += [f"score {results['score']}"] if results["score"] != "joint" else []
     parts += [f"preset {settings['preset']}"] if settings.get("preset", "default") != "default" else []

@@ -93,7 +93,7 @@ class TestClip:
             ``(N,)`` whether each is irregular.
 
         Raises:
-            InputError: the truth is of another number of frames, or a range begins after the last frame.
+            InputError: the truth is of another number of frames, or a range begins after the last frame or holds none.
         """
         if not isinstance(self.irregular, tuple):
             if len(times) != len(self.irregular):
@@ -114,7 +114,13 @@ class TestClip:
                     f"{self.clip.uri}: its truth says irregular from {stretch.start:g} to {stretch.stop:g}"
                     f" {stretch.unit}, but the recording ends before; check clip and unit of that range"
                 )
-            found |= (place >= stretch.start) & (place < stretch.stop)
+            within = (place >= stretch.start) & (place < stretch.stop)
+            if not within.any():
+                raise InputError(
+                    f"{self.clip.uri}: no frame lies from {stretch.start:g} to {stretch.stop:g} {stretch.unit}, where"
+                    " its truth says irregular; check that range and its unit"
+                )
+            found |= within
         return found
 
 

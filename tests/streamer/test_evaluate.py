@@ -19,6 +19,8 @@ from streamer.console import Console
 from streamer.evaluate import CACHE, evaluate, with_rate
 from streamer.evaluate_look_ahead import looking_ahead
 from streamer.evaluate_scores import ClipScores
+from streamer.requests import EvaluateRequest
+from streamer.settings import EvaluateSettings
 from tests.streamer.evaluate_set import (
     QUIET_FRAMES,
     RUN_FRAMES,
@@ -315,10 +317,10 @@ def test_one_model_cannot_be_measured_on_several_cameras(whole_set, tmp_path):
         bench.run(model=tmp_path / "gate.avid")
 
 
-def test_truth_of_another_length_is_refused(bench, tmp_path):
+def test_a_picture_that_would_move_the_truth_is_refused(bench, tmp_path):
     bench.root = shutil.copytree(bench.root, tmp_path / "gate")
     (bench.root / "test" / "run" / "005.png").write_bytes(b"no picture")
-    with pytest.raises(InputError, match=r"run: 29 frames were read, but its truth is of 30"):
+    with pytest.raises(InputError, match=r"005\.png: this picture cannot be read"):
         bench.run()
 
 
@@ -364,3 +366,21 @@ def test_a_clip_without_truth_of_its_own_may_have_any_size():
     assert len(result.normal) == 2
     with pytest.raises(InputError, match="its pictures are 16x8, its masks 4x4"):
         _tally(clip, lambda _: np.zeros((4, 4), np.bool_), normal, Scores(), Console(quiet=True), "quiet")
+
+
+def test_masks_of_another_size_are_refused_before_anything_is_fitted(bench, tmp_path):
+    bench.root = shutil.copytree(bench.root, tmp_path / "gate")
+    for mask in (bench.root / "masks" / "run").iterdir():
+        write_picture(mask, np.zeros((10, 20), np.uint8))
+    write_picture(mask, np.full((10, 20), 255, np.uint8))
+    with pytest.raises(InputError, match=r"run: its pictures are 96x64, its masks 20x10"):
+        bench.run(seed=7)
+
+
+def test_the_default_folder_is_not_taken_from_another_set(bench, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "evaluation" / "custom"
+    folder.mkdir(parents=True)
+    (folder / "results.json").write_text(json.dumps({"title": "yard"}))
+    with pytest.raises(UsageError, match=r"evaluation/custom: holds the results of yard; give gate .* --out"):
+        evaluate(EvaluateRequest("custom", bench.root, EvaluateSettings(steps=3)), Console(quiet=True))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from preprocess.geometry import CellGrid
-from streamer.evaluate_look_ahead import looking_ahead
+from streamer.evaluate_look_ahead import looking_ahead, recording_looking_ahead
 from streamer.evaluate_scores import ClipScores
 
 UNSCORED = 5
@@ -77,3 +79,24 @@ def test_what_runs_keeps_its_frame_score_though_no_cell_keeps_it():
     ahead = looking_ahead(scores_of(maps, np.arange(13) / 10), 0.4)
     assert ahead.statistic[UNSCORED:] == pytest.approx(1.0)
     assert ahead.maps.max() < 0.5
+
+
+def test_files_of_one_recording_look_into_each_other():
+    whole = scores_of(one_peak(21, 10), np.arange(26) / 10)
+    cut = UNSCORED + 10
+    first = replace(
+        whole, statistic=whole.statistic[:cut], rows=whole.rows[:10], maps=whole.maps[:10], times=whole.times[:cut]
+    )
+    second = replace(
+        whole,
+        statistic=whole.statistic[cut:],
+        rows=whole.rows[10:] - cut,
+        maps=whole.maps[10:],
+        times=whole.times[cut:] + 77,
+    )
+    together = recording_looking_ahead([first, second], 0.5)
+    expected = looking_ahead(whole, 0.5)
+    np.testing.assert_allclose(np.concatenate([one.statistic for one in together]), expected.statistic, atol=1e-6)
+    np.testing.assert_array_equal(np.concatenate([one.maps for one in together]), expected.maps)
+    assert [len(one) for one in together] == [len(first), len(second)]
+    assert recording_looking_ahead([first, second], 0.0) == [first, second]

@@ -16,9 +16,9 @@ from detectors.evaluation.protocol import Clip, EvaluationScene, EvaluationSet, 
 from detectors.evaluation.record import SeedResult, results_document
 from preprocess.errors import OutputError
 from preprocess.geometry import CellGrid
-from streamer.evaluate_curves import draw_timeline, spans_of
+from streamer.evaluate_curves import draw_roc, draw_timeline, spans_of
 from streamer.evaluate_measure import MeasuredClip, equal_error_threshold
-from streamer.evaluate_output import put_section
+from streamer.evaluate_output import put_section, write_outputs
 from streamer.evaluate_pictures import APART, draw_sheet, worst_moments
 from streamer.evaluate_scores import ClipScores
 from streamer.evaluate_text import markdown_of, render_results, section_key
@@ -181,3 +181,28 @@ def test_a_timeline_is_a_picture(tmp_path):
 def test_spans_are_told_by_first_and_last_frame():
     assert spans_of(np.array([True, True, False, True])) == [(0, 1), (3, 3)]
     assert spans_of(np.zeros(3, bool)) == []
+
+
+def test_titles_are_taken_as_they_are(tmp_path, recwarn):
+    clip = measured(tmp_path / "run", [1, 2, 9, 9, 1, 1], [False, False, True, True, False, False])
+    draw_timeline(tmp_path / "run.png", clip.scores, clip.irregular, "cost$1_$2 門")
+    draw_roc(tmp_path / "roc.png", {"seed 0": (np.array([0, 1.0]), np.array([0, 1.0]))}, "a$^$_ 門")
+    assert (tmp_path / "run.png").stat().st_size > 1000
+    assert (tmp_path / "roc.png").stat().st_size > 1000
+    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
+
+
+def test_no_curve_and_no_timeline_is_lost_or_left_from_another_truth(tmp_path, console):
+    first = measured(tmp_path / "one", [1, 2], [False, False], "cam 1")
+    second = measured(tmp_path / "two", [1, 2], [False, False], "cam_1")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "roc.png").write_bytes(b"old")
+    write_outputs(tmp_path / "out", results(), [[first, second]], None, console)
+    assert not (tmp_path / "out" / "roc.png").exists()
+    assert len(list((tmp_path / "out" / "timelines").iterdir())) == 2
+
+
+def test_every_set_of_ones_own_has_a_section_of_its_own():
+    gate = {**results(), "dataset": "custom", "title": "gate"}
+    assert section_key(gate) == "custom, gate"
+    assert section_key({**gate, "title": "yard"}) == "custom, yard"

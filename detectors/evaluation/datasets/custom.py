@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from detectors.evaluation.datasets.files import PICTURE_SUFFIXES, entries, files_in, folders_in, natural, some_files_in
+from detectors.evaluation.datasets.files import (
+    PICTURE_SUFFIXES,
+    entries,
+    files_in,
+    folders_in,
+    natural,
+    read_pixels,
+    some_files_in,
+)
 from detectors.evaluation.datasets.masks import MaskPictures, NothingIrregular
 from detectors.evaluation.datasets.truth_table import read_ranges
 from detectors.evaluation.protocol import Clip, EvaluationScene, EvaluationSet, TestClip
@@ -48,6 +56,8 @@ def read(path: Path) -> EvaluationSet:
     if not cameras:
         raise InputError(f"{root}: no footage for an evaluation in it; {_LAYOUT}")
     scenes = tuple(_scene(folder, table or folder / TRUTH_TABLE, notes) for folder in cameras)
+    if not any(_irregular(clip) for scene in scenes for clip in scene.test):
+        raise InputError(f"{root}: nothing in it is marked irregular, so nothing can be measured; check its truth")
     return EvaluationSet("custom", root.resolve().name, scenes, tuple(notes))
 
 
@@ -58,7 +68,7 @@ class _Footage:
     name: str
     file: str
     path: Path
-    frames: int | None  # of a folder of pictures; a video is not opened here
+    pictures: tuple[Path, ...] | None  # of a folder of them; a video is not opened here
 
     @property
     def uri(self) -> str:
@@ -70,17 +80,21 @@ def _scene(folder: Path, table: Path, notes: list[str]) -> EvaluationScene:
     names = {footage.name for footage in test}
     ranges = read_ranges(table, {footage.file: footage.name for footage in test}) if table.is_file() else {}
     masks = _masks(folder / MASKS, names)
+    if not ranges and not masks and table.is_file():
+        raise InputError(f"{table}: names no irregular range, so nothing can be measured; add a line per range")
     if not ranges and not masks:
         raise InputError(f"{folder}: no truth in it, so nothing can be measured; {_LAYOUT}")
     if twice := ranges.keys() & masks.keys():
         raise InputError(f"{folder}: {min(twice)} has masks and rows in {table.name}; keep one of the two")
     if quiet := sorted(names - ranges.keys() - masks.keys(), key=natural):
-        notes.append(f"{folder.name}: no truth for {', '.join(quiet)}: taken as normal all through")
+        notes.append(f"{folder.resolve().name}: no truth for {', '.join(quiet)}: taken as normal all through")
     clips = _test_clips(test, ranges, masks)
-    if not any(clip.irregular if isinstance(clip.irregular, tuple) else clip.irregular.any() for clip in clips):
-        raise InputError(f"{folder}: nothing in it is marked irregular, so nothing can be measured; check its truth")
     learned = tuple(Clip(f"normal-{footage.name}", footage.uri) for footage in normal)
     return EvaluationScene(folder.resolve().name, learned, clips)
+
+
+def _irregular(clip: TestClip) -> bool:
+    return bool(clip.irregular) if isinstance(clip.irregular, tuple) else bool(clip.irregular.any())
 
 
 def _footage(folder: Path, notes: list[str]) -> list[_Footage]:
@@ -89,7 +103,7 @@ def _footage(folder: Path, notes: list[str]) -> list[_Footage]:
     others = []
     for entry in entries(folder):
         if entry.is_dir():
-            footage = _Footage(entry.name, entry.name, entry, len(some_files_in(entry, PICTURE_SUFFIXES)))
+            footage = _Footage(entry.name, entry.name, entry, _pictures(entry))
         elif entry.suffix.lower() in _VIDEO_SUFFIXES:
             footage = _Footage(entry.stem, entry.name, entry, None)
         elif entry.suffix.lower() in PICTURE_SUFFIXES:
@@ -105,6 +119,31 @@ def _footage(folder: Path, notes: list[str]) -> list[_Footage]:
     if not found:
         raise InputError(f"{folder}: no video and no folder of pictures in it; {_LAYOUT}")
     return list(found.values())
+
+
+def _pictures(folder: Path) -> tuple[Path, ...]:
+    """The pictures of a clip, as its source takes them: strays without a number are none of them.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = files_in(folder, PICTURE_SUFFIXES)
+    if not found:
+        raise InputError(f"{folder}: no pictures in it; videos lie in {folder.parent.name} itself, not in a folder")
+    return tuple(path for path in found if any(letter.isdigit() for letter in path.stem)) or tuple(found)
+
+
+def _refuse_unreadable(pictures: tuple[Path, ...]) -> None:
+    """Refuse a clip with a picture that its source would leave out: the truth would be of other frames from there on.
+
+    Raises:
+        InputError: it names the picture.
+    """
+    for path in pictures:
+        if read_pixels(path) is None:
+            raise InputError(
+                f"{path}: this picture cannot be read; copy it again, or its clip's truth is of other frames"
+            )
 
 
 def _masks(folder: Path, names: set[str]) -> dict[str, MaskPictures]:
@@ -133,13 +172,15 @@ def _test_clips(
         empty = NothingIrregular(height, width)
     for footage in test:
         clip = Clip(footage.name, footage.uri)
+        if footage.pictures is not None and (footage.name in ranges or footage.name in masks):
+            _refuse_unreadable(footage.pictures)
         pictures = masks.get(footage.name)
         if pictures is None:
             clips.append(TestClip(clip, ranges.get(footage.name, ()), None if footage.name in ranges else empty))
             continue
-        if footage.frames not in {None, len(pictures.paths)}:
+        if footage.pictures is not None and len(footage.pictures) != len(pictures.paths):
             raise InputError(
-                f"{pictures.paths[0].parent}: {len(pictures.paths)} masks for {footage.frames} pictures of"
+                f"{pictures.paths[0].parent}: {len(pictures.paths)} masks for {len(footage.pictures)} pictures of"
                 f" {footage.path}; every picture needs its mask"
             )
         clips.append(TestClip(clip, pictures.irregular(), pictures))

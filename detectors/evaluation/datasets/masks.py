@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,8 +104,8 @@ def load_numpy(path: Path, *, dimensions: int) -> NDArray[Any]:
         InputError: it is missing, damaged, or of another shape.
     """
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError) as error:
         raise InputError(f"{path}: cannot be read as a NumPy array ({_first_line(error)}); copy it again") from error
     if array.ndim != dimensions:
         raise InputError(f"{path}: holds an array of {array.shape}, not of {dimensions} dimensions; is it that file?")

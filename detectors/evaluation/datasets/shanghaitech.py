@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from detectors.evaluation.datasets.files import files_in, folders_in, some_files_in
-from detectors.evaluation.datasets.masks import MaskStack, NothingIrregular, load_numpy
+from detectors.evaluation.datasets.masks import MaskStack, load_numpy
 from detectors.evaluation.protocol import Clip, EvaluationScene, EvaluationSet, TestClip
 from preprocess.errors import InputError
 
@@ -49,6 +49,8 @@ def read(path: Path) -> EvaluationSet:
     test = _by_camera({name: _test_clip(folder, root / "testing") for name, folder in folders.items()})
     if strangers := sorted(test.keys() - normal.keys()):
         raise InputError(f"{root / 'training'}: no clip of camera {', '.join(strangers)}, which is to be tested")
+    if not any(np.asarray(clip.irregular).any() for clips in test.values() for clip in clips):
+        raise InputError(f"{root / 'testing' / 'test_frame_mask'}: marks nothing irregular; copy the set again")
     scenes = tuple(EvaluationScene(camera, tuple(normal[camera]), tuple(test[camera])) for camera in sorted(test))
     return EvaluationSet("shanghaitech", "ShanghaiTech", scenes, _notes(scenes, sorted(normal.keys() - test.keys())))
 
@@ -98,7 +100,7 @@ def _test_clip(folder: Path, testing: Path) -> TestClip:
 def _masks(path: Path, irregular: NDArray[np.bool_]) -> Masks | None:
     if not path.exists():
         return None
-    frames, height, width = load_numpy(path, dimensions=3).shape
+    frames = len(load_numpy(path, dimensions=3))
     if frames != len(irregular):
         raise InputError(f"{path}: masks of {frames} frames, but the frame truth is of {len(irregular)}; copy both")
-    return MaskStack(path) if irregular.any() else NothingIrregular(height, width)
+    return MaskStack(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import unicodedata
 from collections import defaultdict
 from typing import TYPE_CHECKING, Literal
 
@@ -47,19 +48,31 @@ def read_ranges(table: Path, clips: Mapping[str, str]) -> dict[str, tuple[Irregu
         raise InputError(f"{table}: cannot be read ({error.strerror}); check who may read it") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{table}: is no UTF-8 text; save the table as CSV in UTF-8") from error
-    numbered = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if _holds_data(line)]
+    lines = enumerate(text.splitlines(keepends=True), start=1)
+    numbered = [(number, line) for number, line in lines if _holds_data(line)]
     if not numbered:
         raise InputError(f"{table}: empty; its first line is clip,start,stop,unit and every range has one below")
     head = numbered[0][1]
-    rows = csv.reader((line for _, line in numbered), delimiter=";" if ";" in head and "," not in head else ",")
-    columns = [name.strip().lower() for name in next(rows)]
+    delimiter = ";" if ";" in head and "," not in head else ","
+    reader = csv.reader((line for _, line in numbered), delimiter=delimiter, strict=True)
+    rows: list[tuple[int, list[str]]] = []
+    begins = 0
+    try:
+        for values in reader:
+            rows.append((numbered[begins][0], values))
+            begins = reader.line_num  # a quoted cell may hold line breaks
+    except csv.Error as error:
+        number = numbered[begins][0]
+        raise InputError(f"{table}, line {number}: cannot be read as CSV ({error}); check its quotes") from error
+    columns = [name.strip().lower() for name in rows.pop(0)[1]]
     if missing := [name for name in _COLUMNS if name not in columns]:
         raise InputError(f"{table}: its first line names no column {missing[0]}; it is clip,start,stop,unit")
-    names = {**{name: name for name in clips.values()}, **clips}
+    known_as = {**{name: name for name in clips.values()}, **clips}
+    names = {unicodedata.normalize("NFC", name): clip for name, clip in known_as.items()}
     found = defaultdict(list)
-    for (number, _), values in zip(numbered[1:], rows, strict=True):
+    for number, values in rows:
         row = dict(zip(columns, (value.strip() for value in values), strict=False))
-        clip = row.get("clip", "")
+        clip = unicodedata.normalize("NFC", row.get("clip", ""))  # some systems store file names in NFD
         if clip not in names:
             known = ", ".join(sorted(clips)[:3])
             raise InputError(f"{table}, line {number}: no test clip is called {clip or 'nothing'}; there are {known}")
@@ -68,7 +81,7 @@ def read_ranges(table: Path, clips: Mapping[str, str]) -> dict[str, tuple[Irregu
 
 
 def _holds_data(line: str) -> bool:
-    return bool(line.strip(" \t,;")) and not line.startswith("#")
+    return bool(line.strip(" \t\r\n,;")) and not line.startswith("#")
 
 
 def _range(table: Path, number: int, row: Mapping[str, str]) -> IrregularRange:

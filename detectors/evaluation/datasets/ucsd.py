@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detectors.evaluation.datasets.files import (
+    entries,
     files_in,
     first_folder,
     folders_in,
@@ -80,7 +81,7 @@ def _read(path: Path, which: int) -> EvaluationSet:
     folders = [folder for folder in folders_in(root / "Test") if not folder.name.lower().endswith("_gt")]
     if not normal or not folders:
         raise InputError(f"{root}: its {'Test' if normal else 'Train'} folder holds no clips; copy the set again")
-    ranges = _published_ranges(root / "Test" / f"UCSDped{which}.m", len(folders))
+    ranges = _published_ranges(_called(root / "Test" / f"UCSDped{which}.m"), len(folders))
     if ranges is None:
         notes.append(f"UCSDped{which}.m is not there; frame truth was taken from the masks")
     test = tuple(
@@ -99,7 +100,7 @@ def _root(path: Path, name: str) -> Path:
     if root is None:
         raise InputError(f"{path}: no folders Train and Test in it; give {name} or the folder that holds it")
     others = [file.name for file in files_in(root / "Test", {".m"}) if file.name.lower().startswith("ucsdped")]
-    if others and f"{name}.m" not in others:
+    if others and f"{name}.m".lower() not in [other.lower() for other in others]:
         raise InputError(f"{root}: has {others[0]}, so it is another set; give the folder {name}")
     return root
 
@@ -145,9 +146,14 @@ def _test_clip(folder: Path, ranges: list[tuple[int, int]] | None, notes: list[s
     return TestClip(Clip(folder.name, str(folder), frame_rate=FRAME_RATE), irregular, masks)
 
 
+def _called(path: Path) -> Path:
+    """The entry called so, in capitals or not; the path itself where there is none."""
+    return next((entry for entry in entries(path.parent) if entry.name.lower() == path.name.lower()), path)
+
+
 def _masks(folder: Path, numbers: list[int]) -> MaskPictures | None:
     """The masks of the pictures with these numbers; three clips of Ped2 name them ``frame001.bmp``."""
-    beside = folder.with_name(f"{folder.name}_gt")
+    beside = _called(folder.with_name(f"{folder.name}_gt"))
     if not beside.is_dir():
         return None
     masks = {number_of(path): path for path in some_files_in(beside, _BMP)}

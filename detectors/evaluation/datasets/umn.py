@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,11 +73,14 @@ def read(path: Path) -> EvaluationSet:
 
 
 def _scene(number: int, sequences: list[_Sequence]) -> EvaluationScene:
-    normal = [clip for one in sequences for clip, _ in _pieces(one, 0, one.learned, FITTED_AT, "-normal")]
+    stems = [path.stem for one in sequences for path, _ in one.files]
+    # Files in a folder per sequence may be called the same.
+    pieces_of = partial(_pieces, numbered=len(set(stems)) < len(stems))
+    normal = [clip for one in sequences for clip, _ in pieces_of(one, 0, one.learned, FITTED_AT, "-normal")]
     tests = {}
     for rate in EVERY:
         suffix = "" if rate == FITTED_AT else f"-{rate.replace(' ', '')}"
-        pieces = [(one, piece) for one in sequences for piece in _pieces(one, one.learned, one.frames, rate, suffix)]
+        pieces = [(one, piece) for one in sequences for piece in pieces_of(one, one.learned, one.frames, rate, suffix)]
         tests[rate] = tuple(
             # The second file of a sequence goes on 2-3 frames after the first one ends.
             TestClip(clip, (numbers >= one.first) & (numbers <= one.last), continues=bool(numbers[0] > one.learned))
@@ -86,14 +90,17 @@ def _scene(number: int, sequences: list[_Sequence]) -> EvaluationScene:
     return EvaluationScene(f"scene{number}", tuple(normal), test, variants=tests, ignored=(LABEL,))
 
 
-def _pieces(sequence: _Sequence, start: int, stop: int, rate: str, suffix: str) -> list[tuple[Clip, NDArray[np.int64]]]:
+def _pieces(
+    sequence: _Sequence, start: int, stop: int, rate: str, suffix: str, *, numbered: bool
+) -> list[tuple[Clip, NDArray[np.int64]]]:
     """Frames ``start .. stop - 1`` of a sequence as clips of its files, with the numbers of the used frames."""
     pieces = []
+    prefix = f"{sequence.number}-" if numbered else ""
     offset = 0
     for path, frames in sequence.files:
         first, end = max(start - offset, 0), min(stop - offset, frames)
         if first < end:
-            clip = Clip(path.stem + suffix, str(path), start=first, stop=end, every=EVERY[rate])
+            clip = Clip(prefix + path.stem + suffix, str(path), start=first, stop=end, every=EVERY[rate])
             pieces.append((clip, offset + np.arange(first, end, EVERY[rate], dtype=np.int64)))
         offset += frames
     return pieces
@@ -106,8 +113,11 @@ def _sequences(table: Path) -> list[_Sequence]:
         raise InputError(f"{table}: cannot be read ({error.strerror}); it is the table of UMN's sequences") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{table}: is no text; it should be the table of UMN's sequences") from error
-    rows = csv.DictReader(line for line in text.splitlines() if line.strip() and not line.startswith("#"))
-    found = [_sequence(table, row) for row in rows]
+    rows = csv.DictReader(line for line in text.splitlines(keepends=True) if line.strip() and line[0] != "#")
+    try:
+        found = [_sequence(table, row) for row in rows]
+    except csv.Error as error:
+        raise InputError(f"{table}: cannot be read as CSV ({error}); copy the table") from error
     if not found:
         raise InputError(f"{table}: holds no sequence; copy it again")
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,7 +33,8 @@ class ClipResult:
         pixels: the result of the clip's ``PixelTally``; None where the set has no masks.
         alarms: events at the shipped threshold; None where they were not computed.
         times: ``(N,)`` seconds of the frames, on the clock of the alarms; needed with alarms.
-        before: last score of the file it goes on from; None where it begins by itself.
+        before: last score of the file it goes on from, the clip before it in the list: both are one recording, with one
+            curve and one run of truth. None where it begins by itself.
     """
 
     name: str
@@ -93,7 +94,7 @@ def summarise(clips: Sequence[ClipResult]) -> MetricSet:
     events = _events(clips)
     values = {
         "frame_auc": frame.area() if frame else None,
-        "frame_auc_macro": macro_area(filled),
+        "frame_auc_macro": macro_area(_recordings(clips, filled)),
         "frame_eer": frame.equal_error_rate() if frame else None,
         "pixel_auc": pixel.area() if pixel else None,
         "pixel_eer": pixel.equal_error_rate() if pixel else None,
@@ -116,8 +117,22 @@ def summarise(clips: Sequence[ClipResult]) -> MetricSet:
     return MetricSet(metrics, counts, frame, pixel, dual, regions, events)
 
 
+def _recordings(
+    clips: Sequence[ClipResult], filled: Sequence[tuple[NDArray[np.bool_], NDArray[np.float64]]]
+) -> list[tuple[NDArray[np.bool_], NDArray[np.float64]]]:
+    """Truth and scores of whole recordings: a file that goes on from the one before is part of it."""
+    found: list[tuple[NDArray[np.bool_], NDArray[np.float64]]] = []
+    for clip, (truth, scores) in zip(clips, filled, strict=True):
+        if clip.before is not None and found:
+            earlier = found.pop()
+            found.append((np.concatenate((earlier[0], truth)), np.concatenate((earlier[1], scores))))
+        else:
+            found.append((truth, scores))
+    return found
+
+
 def _events(clips: Sequence[ClipResult]) -> EventFigures | None:
-    given = []
+    given: list[tuple[EventTruth, tuple[Alarm, ...]]] = []
     for clip in clips:
         if clip.alarms is None:
             continue
@@ -127,8 +142,34 @@ def _events(clips: Sequence[ClipResult]) -> EventFigures | None:
         truth = EventTruth(
             clip.irregular, clip.times, where.truth_frames if where else None, where.truth_regions if where else None
         )
-        given.append((truth, clip.alarms))
+        if clip.before is not None and given:
+            given.append(_joined(*given.pop(), truth, clip.alarms))
+        else:
+            given.append((truth, clip.alarms))
     return event_level(given) if given else None
+
+
+def _joined(
+    first: EventTruth, alarms: tuple[Alarm, ...], second: EventTruth, more: tuple[Alarm, ...]
+) -> tuple[EventTruth, tuple[Alarm, ...]]:
+    """Two files of one recording, the second one frame behind the first."""
+    step = float(np.median(np.diff(first.times))) if first.times.size > 1 else 0.0
+    shift = float(first.times[-1] + step - second.times[0])
+    moved = tuple(
+        Alarm(one.start + shift, one.end + shift, tuple(replace(box, time=box.time + shift) for box in one.boxes))
+        for one in more
+    )
+    frames = boxes = None
+    if first.frames is not None and second.frames is not None and first.boxes is not None and second.boxes is not None:
+        frames = np.concatenate((first.frames, second.frames + len(first.times)))
+        boxes = np.concatenate((first.boxes, second.boxes))
+    truth = EventTruth(
+        np.concatenate((first.irregular, second.irregular)),
+        np.concatenate((first.times, second.times + shift)),
+        frames,
+        boxes,
+    )
+    return truth, (*alarms, *moved)
 
 
 def _pixel_counts(pixels: Sequence[PixelResult]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 import cv2
@@ -169,7 +170,7 @@ def test_footage_without_truth_is_refused(gate: Path) -> None:
     with pytest.raises(InputError, match="gate: no truth in it"):
         read_set("custom", gate)
     write_table(gate, HEAD)
-    with pytest.raises(InputError, match="gate: no truth in it"):
+    with pytest.raises(InputError, match=r"truth\.csv: names no irregular range"):
         read_set("custom", gate)
     write_pictures(gate / "masks" / "friday", 0, 0)
     with pytest.raises(InputError, match="nothing in it is marked irregular"):
@@ -199,3 +200,57 @@ def test_clips_and_masks_that_do_not_fit_are_refused(gate: Path) -> None:
     (gate / "test" / "0001.png").write_bytes(b"")
     with pytest.raises(InputError, match=r"0001\.png: a picture beside the clips"):
         read_set("custom", gate)
+
+
+def test_a_quoted_note_may_run_over_lines(gate: Path) -> None:
+    note = '"a cart\nand a bike"'
+    write_table(gate, HEAD + ",note", f"friday,1,5,frames,{note}", "friday,20,30,frames,skater", "friday,9,2,frames,")
+    with pytest.raises(InputError, match=r"truth\.csv, line 5: 9 to 2 is no range"):
+        read_set("custom", gate)
+    write_table(gate, HEAD + ",note", f"friday,1,5,frames,{note}", "friday,20,30,frames,skater")
+    assert read_set("custom", gate).scenes[0].test[0].irregular == (IrregularRange(1, 5), IrregularRange(20, 30))
+
+
+@pytest.mark.parametrize("note", ['"never closed', "x" * 140_000])
+def test_a_table_that_is_no_csv_is_refused_with_its_line(gate: Path, note: str) -> None:
+    write_table(gate, HEAD + ",note", "friday,1,5,frames,", f"friday,20,30,frames,{note}", "friday,40,50,frames,")
+    with pytest.raises(InputError, match=r"truth\.csv, line 3: cannot be read as CSV .*; check its quotes"):
+        read_set("custom", gate)
+
+
+def test_letters_that_are_stored_otherwise_are_the_same_name(gate: Path) -> None:
+    (gate / "test" / unicodedata.normalize("NFD", "café.mp4")).write_bytes(b"")
+    write_table(gate, HEAD, unicodedata.normalize("NFC", "café,1,2,"))
+    assert [one.irregular for one in read_set("custom", gate).scenes[0].test if "caf" in one.clip.name] == [
+        (IrregularRange(1, 2),)
+    ]
+
+
+def test_a_picture_that_cannot_be_read_is_refused_by_name_where_truth_counts_on_it(gate: Path) -> None:
+    write_table(gate, HEAD, "friday,1,2,")
+    (gate / "test" / "pictures" / "0002.png").write_bytes(b"no picture")
+    read_set("custom", gate)  # without truth of its own nothing can be moved
+    write_table(gate, HEAD, "pictures,1,2,")
+    with pytest.raises(InputError, match=r"0002\.png: this picture cannot be read"):
+        read_set("custom", gate)
+
+
+def test_a_stray_picture_without_a_number_is_no_frame(gate: Path) -> None:
+    assert cv2.imwrite(str(gate / "test" / "pictures" / "cover.png"), np.zeros((6, 8), np.uint8))
+    write_pictures(gate / "masks" / "pictures", 0, 0, 255, 0)
+    assert read_set("custom", gate).scenes[0].test[2].irregular.tolist() == [False, False, True, False]
+
+
+def test_videos_in_a_folder_are_told_where_they_belong(gate: Path) -> None:
+    (gate / "test" / "monday").mkdir()
+    (gate / "test" / "monday" / "noon.mp4").write_bytes(b"")
+    with pytest.raises(InputError, match="monday: no pictures in it; videos lie in test itself"):
+        read_set("custom", gate)
+
+
+def test_one_quiet_camera_among_several_is_fine(gate: Path, tmp_path: Path) -> None:
+    write_table(gate, HEAD, "friday,0,1,")
+    for part in ("normal", "test"):
+        write_pictures(tmp_path / "yard" / part / "day", 10, 20)
+    write_pictures(tmp_path / "yard" / "masks" / "day", 0, 0)
+    assert [scene.name for scene in read_set("custom", tmp_path).scenes] == ["gate", "yard"]

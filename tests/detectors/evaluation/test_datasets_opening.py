@@ -70,3 +70,9 @@ def test_a_range_after_the_end_is_refused() -> None:
     assert clip.truth(np.arange(6.0)).tolist() == [False] * 5 + [True]
     with pytest.raises(InputError, match="the recording ends before"):
         clip.truth(np.empty(0))
+
+
+def test_a_range_that_holds_no_frame_is_refused() -> None:
+    clip = TestClip(Clip("a", "a.avi"), (IrregularRange(1.02, 1.05, "seconds"),))
+    with pytest.raises(InputError, match=r"no frame lies from 1\.02 to 1\.05 seconds"):
+        clip.truth(np.arange(40) / 10)

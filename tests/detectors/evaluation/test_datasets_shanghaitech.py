@@ -114,3 +114,31 @@ def test_missing_parts_are_named(shanghai: Path) -> None:
         read_set("shanghaitech", shanghai)
     with pytest.raises(InputError, match="no folders training and testing in it"):
         read_set("shanghaitech", shanghai / "training")
+
+
+def test_masks_count_where_the_frame_truth_says_normal(shanghai: Path) -> None:
+    pixels = np.zeros((3, 6, 8), np.uint8)
+    pixels[1, 2, 3] = 1
+    save(shanghai / "testing" / "test_pixel_mask" / "01_0015.npy", pixels)
+    quiet = read_set("shanghaitech", shanghai).scenes[0].test[1]
+    assert not quiet.irregular.any()
+    assert quiet.masks(1).sum() == 1
+
+
+def test_a_set_without_anything_irregular_is_refused(shanghai: Path) -> None:
+    for name, irregular in TRUTH.items():
+        save(shanghai / "testing" / "test_frame_mask" / f"{name}.npy", np.zeros(len(irregular), np.int8))
+    with pytest.raises(InputError, match="test_frame_mask: marks nothing irregular"):
+        read_set("shanghaitech", shanghai)
+
+
+def test_a_damaged_head_and_an_archive_are_refused(shanghai: Path) -> None:
+    path = shanghai / "testing" / "test_frame_mask" / "12_0142.npy"
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"}", b" "))
+    with pytest.raises(InputError, match="cannot be read as a NumPy array"):
+        read_set("shanghaitech", shanghai)
+    with path.open("wb") as file:
+        np.savez(file, truth=np.zeros(2))
+    with pytest.raises(InputError, match="cannot be read as a NumPy array"):
+        read_set("shanghaitech", shanghai)

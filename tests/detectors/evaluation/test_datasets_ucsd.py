@@ -216,3 +216,12 @@ def test_the_real_ped2_has_its_published_counts(shared_data: Path, tmp_path: Pat
     assert len(scene.test) == 12
     assert sum(len(clip.irregular) for clip in scene.test) == 2010
     assert sum(int(clip.irregular.sum()) for clip in scene.test) == 1648
+
+
+def test_capitals_in_names_do_not_matter(ped2: Path) -> None:
+    (ped2 / "Test" / "UCSDped2.m").rename(ped2 / "Test" / "UCSDPed2.M")
+    (ped2 / "Test" / "Test001_gt").rename(ped2 / "Test" / "Test001_GT")
+    found = read_set("ucsd-ped2", ped2)
+    assert found.notes == ()
+    assert [one.irregular.sum() for one in found.scenes[0].test] == [3, 6]
+    assert all(one.masks is not None for one in found.scenes[0].test)

@@ -119,3 +119,16 @@ def test_the_real_scenes_have_their_counts(shared_data: Path) -> None:
         for one in every_frame:
             with open_source(one.clip.uri) as source:
                 assert one.clip.stop == source.info.expected_frames
+
+
+def test_files_of_the_same_name_in_one_scene_are_told_apart(umn: Path) -> None:
+    write_table(umn, ROWS[0], ROWS[1].replace("2,4,", "2,1,"))
+    (scene,) = read_set("umn", umn).scenes
+    names = [clip.name for clip in (*scene.normal, *(one.clip for one in scene.test))]
+    assert names == ["1-train-normal", "2-train-normal", "1-train", "1-test", "2-train", "2-test"]
+
+
+def test_a_table_with_an_endless_cell_is_refused(umn: Path) -> None:
+    write_table(umn, ROWS[0], "2" * 140_000)
+    with pytest.raises(InputError, match="cannot be read as CSV"):
+        read_set("umn", umn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -165,3 +166,29 @@ def test_clips_without_a_score_maps_of_other_sizes_and_missing_times_are_errors(
         summarise([ClipResult("Test003", np.array([True]), np.zeros(2))])
     with pytest.raises(ValueError, match="times"):
         summarise([ClipResult("Test003", np.array([True]), np.zeros(1), alarms=())])
+
+
+def test_a_recording_in_two_files_is_one_with_one_curve_and_one_run_of_truth() -> None:
+    first = replace(clip("first", unscored=0), alarms=())
+    second = clip("second", unscored=0)
+    second = replace(second, irregular=~second.irregular, times=second.times + 50, before=9.0)
+    second = replace(
+        second, alarms=(Alarm(50.1, 50.3, (AlarmBox(50.1, 12, 12, 4, 4),)), Alarm(50.8, 50.8)), pixels=None
+    )
+    summary = summarise([replace(first, pixels=None), second])
+    apart = summarise([replace(first, pixels=None), replace(second, before=None)])
+    # One escape from 0.5 s to 1.5 s, found at 1.1 s; half of its frames lie in the second file.
+    assert (summary.counts["truth_stretches"], summary.counts["found_stretches"]) == (1, 1)
+    assert (apart.counts["truth_stretches"], apart.counts["found_stretches"]) == (2, 1)
+    assert summary.metrics["event_delay_seconds"] == pytest.approx(0.6)
+    assert summary.counts["false_events"] == apart.counts["false_events"] == 1
+    assert summary.metrics["false_events_per_hour"] == pytest.approx(apart.metrics["false_events_per_hour"])
+    assert summary.metrics["frame_auc_macro"] == pytest.approx(summary.metrics["frame_auc"])
+    assert summary.metrics["frame_auc"] == pytest.approx(apart.metrics["frame_auc"])
+
+
+def test_where_events_were_is_kept_when_files_are_joined() -> None:
+    first, second = clip("first", unscored=0), replace(clip("second", unscored=0), before=9.0)
+    elsewhere = replace(second, alarms=(Alarm(0.6, 0.9, (AlarmBox(0.6, 40, 30, 4, 4),)),))
+    assert summarise([first, second]).counts["found_stretches"] == 2
+    assert summarise([first, elsewhere]).counts["found_stretches"] == 1
