@@ -3,9 +3,11 @@
 The frame statistic is the largest joint evidence of a frame. Its p-value is empirical up to a high quantile of the
 scene's own footage and follows a generalised Pareto tail beyond it (Pickands 1975; peaks over threshold, Coles 2001,
 chapter 4). An event needs the statistic to stay up for a while, so the event rate is taken from clusters of the
-*sustained* statistic (the smallest of the last few frames), with its own tail. A short learning gives location and
-scale; the tail's shape, and what its scale lacks in footage, come from the base model. The shape is never negative: no
-finite end point, so that every rate asked for has a finite threshold.
+*sustained* statistic (the smallest of the last few frames), with its own tail. Where a scene is empty for part of the
+time, its frames are of two kinds, and the gap between them is no spread of either: location, scale, body and tails are
+those of the frames in which something moves, while events are counted over all of the time. A short learning gives
+location and scale; the tail's shape, and what its scale lacks in footage, come from the base model. The shape is never
+negative: no finite end point, so that every rate asked for has a finite threshold.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ SECONDS_PER_DAY = 86_400.0
 BODY_QUANTILES = tuple(np.concatenate([np.linspace(0, 0.9, 19), np.linspace(0.91, 0.99, 9), [0.995]]).tolist())
 TAIL_FROM = 0.90  # quantile of the scene's own frames at which the tail begins
 HIGHEST_LEVEL = 15.9  # levels are stored in 8 bits of 1/16
+LEAST_MOVING = 30  # frames in which something moves; of fewer nothing is known, and all frames are taken
+FEW_BODIES = 5.0  # seconds with motion: where a scene is mostly empty, so many show hardly more than one body
 BASE_WEIGHT = 12.0  # how many own exceedances the base model's tail scale is worth
 
 
@@ -84,7 +88,7 @@ class Calibration:
     causes: float = 1.0
 
     def p_value(self, statistic: NDArray[np.floating] | float) -> NDArray[np.float64]:
-        """Share of normal frames that reach ``statistic`` (any shape), in (0, 1]; never rising."""
+        """Share of normal frames with motion that reach ``statistic`` (any shape), in (0, 1]; never rising."""
         values = np.asarray(statistic, np.float64)
         body = np.interp(values, self.knots, np.log(self.survival))
         excess = np.maximum(values - self.start, 0.0)
@@ -220,6 +224,7 @@ def calibrate(
     minimum_duration: float = 0.3,
     merge_gap: float = 1.0,
     tolerated: float = 0.0,
+    moving: Sequence[NDArray[np.bool_]] | None = None,
 ) -> Calibration:
     """Calibrate on frame statistics of normal footage that trained nothing.
 
@@ -230,6 +235,7 @@ def calibrate(
         minimum_duration: seconds an event must last (as in the event machine).
         merge_gap: seconds below which two alarms are one event.
         tolerated: share of frames at the top that may be irregular and is left out of the tail's own scale.
+        moving: for every segment, in which of its frames something moves; None: in all.
 
     Raises:
         ValueError: no frame at all.
@@ -238,7 +244,13 @@ def calibrate(
     if len(frames) == 0:
         raise ValueError("calibration needs scored normal footage")
     seconds = len(frames) / frame_rate
+    busy = np.concatenate(moving) if moving is not None else np.ones(len(frames), np.bool_)
+    if int(busy.sum()) < LEAST_MOVING:
+        busy = np.ones(len(frames), np.bool_)
+    frames = frames[busy]
     _, unit = location_and_scale(frames)
+    if not busy.all():
+        unit *= math.sqrt(1 + FEW_BODIES * frame_rate / len(frames))
     start = float(np.quantile(frames, TAIL_FROM))
     trusted = frames[frames <= np.quantile(frames, 1 - tolerated)] if tolerated else frames
     start_survival = 1 - TAIL_FROM
@@ -248,7 +260,7 @@ def calibrate(
     knots = np.quantile(frames, quantiles)
     length = max(1, round(minimum_duration * frame_rate))
     lasting = [sustained(s, length) for s in segments]
-    joined = np.concatenate(lasting)
+    joined = np.concatenate(lasting)[busy]
     event_start = float(np.quantile(joined, TAIL_FROM)) + prior.event_offset * unit
     gap = max(1, round(merge_gap * frame_rate))
     peaks = np.concatenate([cluster_peaks(s, event_start, gap) for s in lasting])

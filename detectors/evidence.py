@@ -25,6 +25,7 @@ Decision = Literal["joint", "paper"]
 MOVING = 2.0 / 64.0  # mean absolute difference within a cell, input units, from which it counts as moving
 # Moving samples of a neighbourhood that outweigh the scene's: ten overlapping windows a second are hardly ten samples.
 PLACE_WEIGHT = 1000.0
+LEAST_CELLS = 2  # moving cells of a frame, from which something moves in it
 NEIGHBOURHOOD = 1.5  # standard deviation, in cells, of the neighbourhood a place shares its samples with
 SMALLEST_SPREAD = 0.3
 
@@ -91,6 +92,19 @@ def decide(
     if decision == "paper":
         return np.minimum(inpainter, detector)
     return fusion.join(inpainter, detector)
+
+
+def something_moves(motion: NDArray[np.floating], cells: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+    """In which frames something moves, ``(B,)``.
+
+    Args:
+        motion: ``(B, h, w)`` as in :class:`detectors.base.Scores`.
+        cells: ``(h, w)`` cells that count; None: all.
+    """
+    moving = motion > MOVING
+    if cells is not None:
+        moving &= cells
+    return np.asarray(moving.sum((1, 2)) >= LEAST_CELLS, np.bool_)
 
 
 def learn_places(batches: Iterable[Scores]) -> Places:

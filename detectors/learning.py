@@ -22,7 +22,7 @@ from detectors.avid.validation import validate
 from detectors.bank import WindowBank, build_bank
 from detectors.calibration import calibrate
 from detectors.checkpoint import ModelHeader, current_versions
-from detectors.evidence import learn_places
+from detectors.evidence import learn_places, something_moves
 from detectors.ground import Ground, as_statistic, background_on_cells, feet, learn_novelty
 from detectors.scene import SceneMeasure, choose_windows, measure_scene, scale_at
 from detectors.scene_model import DECISIONS, Knowledge, SceneModel, preprocessing_json
@@ -31,7 +31,7 @@ from preprocess.pictures import Picture
 from preprocess.temporal import to_working_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from fractions import Fraction
 
     from numpy.typing import NDArray
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from preprocess.pictures import Footage, PictureStream, WindowSettings
 
 MEASURED_PICTURES = 700  # pictures the scene is measured on; at 640 pixels of width they take 160 MB at most
+MOST_MEASURED = 20_000  # pictures read in search of something that moves: as many as a scene is learned from
+LEAST_MEASURED = 50  # pictures left at the end that are worth a look
 MEASURED_WIDTH = 640
 READING_SHARE = 0.45  # of the budget; reading stops there with what it has
 LEAST_READ = 2  # seconds of unbroken footage that are read even where no time is left: less leaves nothing to calibrate
@@ -155,32 +157,39 @@ def learn_scene(
 
 
 def read_measure(footage: Footage, budget: Budget | None = None) -> SceneMeasure:
-    """Measure a scene on the first pictures of its footage.
+    """Measure a scene on the first pictures of its footage in which something moves.
 
     Raises:
         InputError: there are not two pictures.
     """
     pictures: list[Picture] = []
     size = (0, 0)
+    found: list[tuple[SceneMeasure, tuple[int, int]]] = []
     stream = footage.pictures()
     try:
-        for picture in _affordable(stream, budget, READING_SHARE / 3, LEAST_READ):
+        for number, picture in enumerate(_affordable(stream, budget, READING_SHARE / 3, LEAST_READ), 1):
             height, width = picture.luma.shape
-            if not pictures:
-                size = (width, height)
+            if (width, height) != size:
+                if len(pictures) >= LEAST_MEASURED:
+                    continue
+                pictures, size = [], (width, height)
             shrink = max(1.0, width / MEASURED_WIDTH)
             small = to_working_size(picture.luma, round(width / shrink), round(height / shrink))
-            if (width, height) == size:
-                pictures.append(Picture(small, picture.pts, picture.segment))
-            if len(pictures) >= MEASURED_PICTURES:
+            pictures.append(Picture(small, picture.pts, picture.segment))
+            if len(pictures) < MEASURED_PICTURES:
+                continue
+            found += _measured(pictures, size)
+            pictures = []
+            if number >= MOST_MEASURED or (found and found[-1][0].body is not None):
                 break
     finally:
         stream.close()
-    try:
-        measure = measure_scene(pictures)
-    except (ValueError, IndexError) as error:
-        raise InputError("nothing to learn from: fewer than two pictures in a row; give longer footage") from error
-    shrink = size[0] / pictures[0].luma.shape[1]
+    if not found or (found[-1][0].body is None and len(pictures) >= LEAST_MEASURED):
+        found += _measured(pictures, size)
+    if not found:
+        raise InputError("nothing to learn from: fewer than two pictures in a row; give longer footage")
+    measure, size = found[-1]
+    shrink = size[0] / measure.width
     return replace(
         measure,
         body=measure.body * shrink if measure.body else None,
@@ -189,6 +198,14 @@ def read_measure(footage: Footage, budget: Budget | None = None) -> SceneMeasure
         width=size[0],
         height=size[1],
     )
+
+
+def _measured(pictures: list[Picture], size: tuple[int, int]) -> list[tuple[SceneMeasure, tuple[int, int]]]:
+    """The measure of some pictures with the source's size; none where there are no two in a row."""
+    try:
+        return [(measure_scene(pictures), size)]
+    except (ValueError, IndexError):
+        return []
 
 
 def read_bank(footage: Footage, windows: WindowSettings, budget: Budget | None = None) -> WindowBank:
@@ -308,10 +325,13 @@ def calibrate_scene(
         usual = list(_scores(places_from, detector, rows, budget))
     places = learn_places(scores for scores, _ in usual)
     rate = 1.0 / _window_period(bank)
+    moves = np.concatenate([something_moves(scores.motion.cpu().numpy()) for scores, _ in scored])
     calibrations: dict[Decision, Calibration] = {}
     for decision in DECISIONS:
         segments = frame_statistics(scored, bank, places, known, decision)
-        calibrations[decision] = calibrate(segments, rate, known.priors[decision], tolerated=TOLERATED)
+        calibrations[decision] = calibrate(
+            segments, rate, known.priors[decision], tolerated=TOLERATED, moving=as_segments(moves, segments)
+        )
     seen = [scores for scores, _ in usual]
     visits = np.sum([feet(scores.motion.cpu().numpy()).sum(0) for scores in seen], axis=0)
     background = (places_from or bank).background
@@ -384,6 +404,11 @@ def frame_statistics(
         if rows[i + 1] != rows[i] + 1 or bank.segments[rows[i + 1]] != bank.segments[rows[i]]
     ]
     return list(np.split(np.array(values), breaks))
+
+
+def as_segments(values: NDArray[np.bool_], segments: Sequence[NDArray[np.floating]]) -> list[NDArray[np.bool_]]:
+    """Split the values of all frames as their statistics are."""
+    return np.split(values, np.cumsum([len(segment) for segment in segments])[:-1])
 
 
 def _window_period(bank: WindowBank) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from detectors.calibration import Calibration, calibrate
 from detectors.checkpoint import current_versions
-from detectors.evidence import places_from
+from detectors.evidence import places_from, something_moves
 from detectors.ground import Ground, learn_novelty
 from detectors.learning import TOLERATED, ground_of, with_ground
 from detectors.peaks import Rescaling, with_peaks
@@ -98,6 +98,7 @@ def refreshed(snapshot: Snapshot) -> Refreshed:
     places = places_from(snapshot.sums)
     known = replace(before, ground=None)
     frame_rate = 1.0 / float(np.median(np.concatenate([np.diff(stretch.times) for stretch in snapshot.stretches])))
+    moves = [something_moves(stretch.maps[2], snapshot.cells) for stretch in snapshot.stretches]
     calibrations: dict[Decision, Calibration] = {}
     changes: dict[Decision, Rescaling] = {}
     for decision in DECISIONS:
@@ -108,11 +109,13 @@ def refreshed(snapshot: Snapshot) -> Refreshed:
         ]
         change = changes[decision] = _change(snapshot, found, decision)
         bound = change(alarm_bound(before.calibrations[decision], snapshot.false_alarms_per_day))
+        alarms = _alarms(snapshot, sum(map(len, found)), frame_rate, bound)
         sampled = calibrate(
-            [*found, *_alarms(snapshot, sum(map(len, found)), frame_rate, bound)],
+            [*found, *alarms],
             frame_rate,
             known.priors[decision],
             tolerated=TOLERATED,
+            moving=[*moves, *(np.ones(len(alarm), np.bool_) for alarm in alarms)],
         )
         watches = [watch.rescaled(change) for watch in snapshot.watches.get(decision, ())]
         calibrations[decision] = with_peaks(sampled, watches, snapshot.false_alarms_per_day)

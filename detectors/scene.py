@@ -37,6 +37,9 @@ LONGEST_SPACING = Fraction(1, 10)  # seconds; 5 * spacing is the blind start of 
 SHORTEST_SPACING = Fraction(1, 30)  # seconds
 SMALLEST_BODY = 3.0  # analysis pixels; anything thinner is noise
 MOVED_SHARE = 0.1  # of a silhouette's pixels that must have changed for it to count as a moving thing
+PERIOD_PICTURES = 400  # first pictures that the frame period is taken from
+REPEATED = 0.25  # of a large change between two pictures, up to which the second only repeats the first
+LEAST_SHOWN = 0.3  # of all pictures must show something new, or nothing is said of what is repeated
 LEAST_PIXELS = 400  # moving pixels over all moments from which the measurement counts
 
 
@@ -49,7 +52,7 @@ class SceneMeasure:
         speed: speed of a typical moving pixel, source pixels per second; None where too little moved.
         fast_speed: 90th percentile of the same.
         width, height: source size, pixels.
-        period: frame period, seconds.
+        period: seconds between pictures that show something new: the frame period, unless pictures are repeated.
     """
 
     body: float | None
@@ -142,10 +145,29 @@ def scale_at(measure: SceneMeasure, settings: WindowSettings) -> tuple[float, fl
 
 
 def _period(pictures: Sequence[Picture]) -> Fraction:
-    steps = [new.pts - old.pts for old, new in pairwise(pictures) if new.segment == old.segment][:200]
-    if not steps or median_step(steps) <= 0:
+    """Seconds between two pictures that show something new: some cameras store each of their pictures twice."""
+    first = pictures[:PERIOD_PICTURES]
+    pairs = [(old, new) for old, new in pairwise(first) if new.segment == old.segment]
+    if not pairs or median_step([new.pts - old.pts for old, new in pairs]) <= 0:
         raise ValueError("a scene is measured on at least two pictures of one segment")
-    return median_step(steps)
+    changes = np.array([_change(old, new) for old, new in pairs])
+    new_ones = [new for (_, new), change in zip(pairs, changes, strict=True) if change > REPEATED * _high(changes)]
+    shown = [new.pts - old.pts for old, new in pairwise(new_ones) if new.segment == old.segment]
+    if len(shown) < LEAST_SHOWN * len(pairs):
+        shown = [new.pts - old.pts for old, new in pairs]
+    return median_step(shown)
+
+
+def _change(old: Picture, new: Picture) -> float:
+    """Mean absolute difference of two pictures, grey levels; endless between two sizes."""
+    if old.luma.shape != new.luma.shape:
+        return float("inf")
+    return float(cv2.absdiff(new.luma[::2, ::2], old.luma[::2, ::2]).mean())
+
+
+def _high(changes: NDArray[np.float64]) -> float:
+    known = changes[np.isfinite(changes)]
+    return float(np.percentile(known, 90)) if len(known) else 0.0
 
 
 def _silhouettes(new: NDArray[np.uint8], old: NDArray[np.uint8], background: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -18,8 +18,16 @@ import torch
 from detectors.base import Scores
 from detectors.calibration import TailPrior, calibrate
 from detectors.checkpoint import ModelHeader, current_versions
-from detectors.evidence import Fusion, Places, learn_places
-from detectors.learning import BATCH, TOLERATED, LearnProgress, frame_statistics, read_bank, read_measure
+from detectors.evidence import Fusion, Places, learn_places, something_moves
+from detectors.learning import (
+    BATCH,
+    TOLERATED,
+    LearnProgress,
+    as_segments,
+    frame_statistics,
+    read_bank,
+    read_measure,
+)
 from detectors.registry import register
 from detectors.scene import choose_windows, scale_at
 from detectors.scene_model import DECISIONS, Knowledge, SceneModel, preprocessing_json
@@ -139,15 +147,17 @@ def fit_energy(
     places = one_scale(learn_places(scores for scores, _ in scored))
     known = Knowledge(Fusion(1.0, 0.0), MEMORY, {decision: TailPrior() for decision in DECISIONS}, {}, places)
     steps = [float(after - before) for before, after in pairwise(bank.times) if after > before]
-    calibrations = {
-        decision: calibrate(
-            frame_statistics(scored, bank, places, known, decision),
+    moves = np.concatenate([something_moves(scores.motion.cpu().numpy()) for scores, _ in scored])
+    calibrations = {}
+    for decision in DECISIONS:
+        segments = frame_statistics(scored, bank, places, known, decision)
+        calibrations[decision] = calibrate(
+            segments,
             1.0 / float(np.median(steps)),
             known.priors[decision],
             tolerated=TOLERATED,
+            moving=as_segments(moves, segments),
         )
-        for decision in DECISIONS
-    }
     knowledge = replace(known, calibrations=calibrations)
     header = ModelHeader(
         detector=NAME,
