@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from detectors.scene import MOST_PICTURES
 from preprocess.pictures import GREY_LEVELS_PER_UNIT, WindowSettings
 from preprocess.temporal import (
     MEAN_GREY,
@@ -95,7 +96,7 @@ def build_bank(
     settings: WindowSettings,
     *,
     keep_going: Callable[[], bool] = lambda: True,
-    most_pictures: int = 20_000,
+    most_pictures: int = MOST_PICTURES,
 ) -> WindowBank:
     """Read footage into a bank.
 

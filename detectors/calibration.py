@@ -132,8 +132,11 @@ class Calibration:
         return float(self.level(self.event_start + excess))
 
     def rate_set(self, false_alarms_per_day: float) -> float:
-        """The rate the threshold is set for: the one asked for, or the lowest that footage bears out."""
-        return max(false_alarms_per_day, self.lowest_per_day)
+        """The rate the threshold is set for: the one asked for, within what events and footage allow.
+
+        Not below the lowest rate that footage bears out, nor above that of all events of the tail's start.
+        """
+        return max(min(false_alarms_per_day, self.event_rate * SECONDS_PER_DAY), self.lowest_per_day)
 
     @property
     def lowest_per_day(self) -> float:

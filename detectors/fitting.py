@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from detectors.bank import WindowBank
     from detectors.inference import Runtime
-    from preprocess.pictures import Footage
+    from preprocess.pictures import Footage, WindowSettings
 
 HELD_OUT = 0.2  # share of the windows, the last ones, that train nothing: they choose the checkpoint and calibrate
 CHECKPOINTS = 6  # times a training is looked at
@@ -99,6 +100,7 @@ def fit_scene(
     bank = read_bank(footage, windows)
     if len(bank) < LEAST_WINDOWS:
         raise InputError(f"only {len(bank)} windows of normal footage; fit wants at least {LEAST_WINDOWS}: give more")
+    _refuse_too_small(settings, windows, options.preset)
     body, step = scale_at(measure, windows)
     scale = SceneScale(body, step)
     cut = max(1, round(len(bank) * (1 - HELD_OUT)))
@@ -136,6 +138,7 @@ def fit_scene(
             "footage_seconds": round(bank.seconds, 3),
             "windows": len(bank),
             "pictures": len(bank.pictures),
+            "moved": measure.body is not None,
             "started_from": start.header.trained_on if start is not None and weights is not None else {},
         },
         training={
@@ -143,11 +146,20 @@ def fit_scene(
             "steps": trainer.steps,
             "best_step": training.best_step,
             "finished": training.finished,
-            "seed": options.seed,
+            "seed": trainer.seed,
             "checkpoints": training.checkpoints,
         },
     )
     return SceneModel(detector, windows, knowledge, header, "fitted")
+
+
+def _refuse_too_small(settings: AvidSettings, windows: WindowSettings, preset: str) -> None:
+    least = settings.detector.smallest_input
+    if min(windows.width, windows.height) < least:
+        raise InputError(
+            f"pictures of {windows.width}x{windows.height} are too small for --preset {preset}, whose detector needs"
+            f" {least} pixels each way; leave the preset out"
+        )
 
 
 class _Training:
@@ -177,6 +189,7 @@ class _Training:
         self._best_figure = -np.inf
         self._next_look = 0.0
         self._spent = 0.0
+        self._footage = [*preprocessing_json(held_out.settings).values(), scale.body, scale.step, len(held_out)]
         self.finished = False
 
     def run(self, progress: Callable[[LearnProgress], None], stop: Callable[[], bool]) -> dict[str, torch.Tensor]:
@@ -246,10 +259,16 @@ class _Training:
             "next_look": self._next_look,
             "spent": self._spent,
             "preset": self.options.preset,
+            "footage": self._footage,
         }
         part = path.with_name(path.name + ".part")
-        torch.save(state, part)
-        part.replace(path)
+        # Nowhere to keep the state is no reason to stop a training: its model may still be written, to another disk.
+        try:
+            torch.save(state, part)
+            part.replace(path)
+        except (OSError, RuntimeError):
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
 
     def _resume(self) -> None:
         path = self.options.resume_file
@@ -257,8 +276,8 @@ class _Training:
             raise ModelError(f"{path}: no interrupted training to resume; leave --resume out to begin anew")
         try:
             state = torch.load(path, weights_only=True)
-            preset = state["preset"]
-            if preset == self.options.preset:
+            preset, footage = state["preset"], state.get("footage", self._footage)
+            if preset == self.options.preset and footage == self._footage:
                 self.trainer.restore(state["trainer"])
                 self.losses, self.checkpoints = list(state["losses"]), list(state["checkpoints"])
                 self._best, self._best_figure = state["best"], state["best_figure"]
@@ -268,3 +287,5 @@ class _Training:
             raise ModelError(f"{path}: the training state is damaged or does not fit; begin anew") from error
         if preset != self.options.preset:
             raise ModelError(f"{path}: was trained with --preset {preset}; resume with the same")
+        if footage != self._footage:
+            raise ModelError(f"{path}: was trained on other footage; give the same, or leave --resume out")

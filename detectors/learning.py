@@ -24,7 +24,7 @@ from detectors.calibration import calibrate
 from detectors.checkpoint import ModelHeader, current_versions
 from detectors.evidence import learn_places, something_moves
 from detectors.ground import Ground, as_statistic, background_on_cells, feet, learn_novelty
-from detectors.scene import SceneMeasure, choose_windows, measure_scene, scale_at
+from detectors.scene import MOST_PICTURES, SceneMeasure, choose_windows, measure_scene, scale_at
 from detectors.scene_model import DECISIONS, Knowledge, SceneModel, preprocessing_json
 from preprocess.errors import InputError
 from preprocess.pictures import Picture
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from preprocess.pictures import Footage, PictureStream, WindowSettings
 
 MEASURED_PICTURES = 700  # pictures the scene is measured on; at 640 pixels of width they take 160 MB at most
-MOST_MEASURED = 20_000  # pictures read in search of something that moves: as many as a scene is learned from
 LEAST_MEASURED = 50  # pictures left at the end that are worth a look
 MEASURED_WIDTH = 640
 READING_SHARE = 0.45  # of the budget; reading stops there with what it has
@@ -180,7 +179,7 @@ def read_measure(footage: Footage, budget: Budget | None = None) -> SceneMeasure
                 continue
             found += _measured(pictures, size)
             pictures = []
-            if number >= MOST_MEASURED or (found and found[-1][0].body is not None):
+            if number >= MOST_PICTURES or (found and found[-1][0].body is not None):
                 break
     finally:
         stream.close()

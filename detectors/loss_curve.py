@@ -21,7 +21,7 @@ def save_loss_curve(
     """Draw losses over steps, and the held-out figure of every checkpoint.
 
     Args:
-        path: PNG to write.
+        path: PNG to write, whatever its name ends in.
         losses: one row per step, in the order of ``LABELS``.
         checkpoints: rows ``(step, figure)``; higher figures are better.
         best_step: the checkpoint that was kept.
@@ -55,6 +55,7 @@ def save_loss_curve(
         lower.axvline(best_step, linestyle="--", color="grey")
     lower.set(xlabel="step", ylabel="held-out figure")
     try:
-        figure.savefig(path, dpi=110)
+        with path.open("wb") as file:  # a path alone would let its ending choose another format
+            figure.savefig(file, format="png", dpi=110)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error

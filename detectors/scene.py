@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ANALYSIS_WIDTH = 640  # pixels; larger pictures are shrunk to this before measuring
 MOMENTS = 48  # pairs of pictures measured, spread over the footage
 FLOW_STEP = Fraction(1, 10)  # seconds between the two pictures of a pair, or one frame where that is longer
+MOST_PICTURES = 20_000  # that a scene is learned from: they are kept in memory
 BODY_TARGET = 16.0  # working pixels a body should be wide: cells of 8 px then tell bodies apart
 CORE_SHARE = 0.56  # of a body's width that its core takes: arms, clothes and shadows make silhouettes wider
 STEP_TARGET = 0.14  # body widths a fast normal thing should move between the pictures of a difference
@@ -80,7 +81,7 @@ def measure_scene(pictures: Sequence[Picture]) -> SceneMeasure:
     spread = np.linspace(0, len(pictures) - 1, min(41, len(pictures))).round().astype(int)
     background = np.median([to_working_size(pictures[i].luma, *size) for i in spread], axis=0).astype(np.float32)
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    lag = max(1, round(FLOW_STEP / period))
+    lag = max(1, round(FLOW_STEP / median_step(_steps(pictures[:PERIOD_PICTURES]))))
     widths: list[NDArray[np.float64]] = []
     speeds: list[NDArray[np.float64]] = []
     for index in np.linspace(lag, len(pictures) - 1, MOMENTS).round().astype(int):
@@ -147,15 +148,18 @@ def scale_at(measure: SceneMeasure, settings: WindowSettings) -> tuple[float, fl
 def _period(pictures: Sequence[Picture]) -> Fraction:
     """Seconds between two pictures that show something new: some cameras store each of their pictures twice."""
     first = pictures[:PERIOD_PICTURES]
-    pairs = [(old, new) for old, new in pairwise(first) if new.segment == old.segment]
-    if not pairs or median_step([new.pts - old.pts for old, new in pairs]) <= 0:
+    steps = _steps(first)
+    if not steps or median_step(steps) <= 0:
         raise ValueError("a scene is measured on at least two pictures of one segment")
+    pairs = [(old, new) for old, new in pairwise(first) if new.segment == old.segment]
     changes = np.array([_change(old, new) for old, new in pairs])
-    new_ones = [new for (_, new), change in zip(pairs, changes, strict=True) if change > REPEATED * _high(changes)]
-    shown = [new.pts - old.pts for old, new in pairwise(new_ones) if new.segment == old.segment]
-    if len(shown) < LEAST_SHOWN * len(pairs):
-        shown = [new.pts - old.pts for old, new in pairs]
-    return median_step(shown)
+    shown = _steps([new for (_, new), change in zip(pairs, changes, strict=True) if change > REPEATED * _high(changes)])
+    return median_step(shown if len(shown) >= LEAST_SHOWN * len(pairs) else steps)
+
+
+def _steps(pictures: Sequence[Picture]) -> list[Fraction]:
+    """Seconds between neighbouring pictures of one segment."""
+    return [new.pts - old.pts for old, new in pairwise(pictures) if new.segment == old.segment]
 
 
 def _change(old: Picture, new: Picture) -> float:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 BASE_MODEL = "base.avid"
 PLACES = "places"
 GROUND_STATISTIC = "ground.statistic"
+UNEVEN = Fraction(1, 10)  # share of the spacing by which the nearest frames may miss it without a word
 DECISIONS: tuple[Decision, ...] = ("joint", "paper")
 
 
@@ -203,6 +204,11 @@ class SceneModel:
                 "the model was learned with; its calibration may be off"
             )
             windows = replace(windows, spacing=period)
+        elif period is not None and abs(round(windows.spacing / period) * period / windows.spacing - 1) > UNEVEN:
+            notes.append(
+                f"the source has one frame every {float(period):.3g} s, of which none fit the "
+                f"{float(windows.spacing):.3g} s between those the model was learned with; its calibration may be off"
+            )
         here, learned = source_size[0] / source_size[1], windows.width / windows.height
         if not 0.85 < here / learned < 1.18:
             notes.append("the picture has another shape than the footage the model was learned from")

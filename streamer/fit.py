@@ -7,6 +7,7 @@ from contextlib import closing
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from detectors.scene import CORE_SHARE, MOST_PICTURES
 from preprocess.errors import InputError, OutputError, UsageError
 from streamer.durations import format_duration
 from streamer.footage import RecordedFootage
@@ -93,6 +94,8 @@ def _files(settings: FitSettings, output: Path) -> FitFiles:
             raise UsageError(f"--resume: there is no interrupted training {files.training}; leave it out to begin anew")
     elif output.exists() and not settings.force:
         raise OutputError(f"{output}: exists already; --force replaces it, -o FILE writes another")
+    if files.loss_curve.is_dir():
+        raise OutputError(f"--loss-curve: {files.loss_curve} is a folder; give the name of a picture")
     for path in (output, files.loss_curve):
         with told_as_output_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,8 +134,13 @@ def _outcome(
         "windows": f"six pictures {float(windows.spacing):.3g} s apart at {windows.width}x{windows.height}",
     }
     body = model.header.calibration.get("body")
-    if isinstance(body, int | float):
-        details["scene"] = f"bodies about {body:.0f} of these pixels wide"
+    if not trained_on.get("moved", True):
+        details["scene"] = "nothing moved in the footage; size and spacing are the usual ones"
+    elif isinstance(body, int | float):
+        details["scene"] = f"bodies about {body / CORE_SHARE:.0f} of these pixels wide"
+    if int(trained_on.get("pictures", 0)) >= MOST_PICTURES:
+        read = format_duration(round(float(trained_on["footage_seconds"])))
+        details["footage"] = f"its first {read}: a scene is learned from at most {MOST_PICTURES:,} pictures"
     if "best_step" in training:
         details["best"] = f"step {training['best_step']:,}, by held-out footage"
     return FitOutcome(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from detectors.calibration import (
     HIGHEST_LEVEL,
+    LEAST_MOVING,
     SMALLEST_SCALE,
     Calibration,
     TailPrior,
@@ -298,7 +299,7 @@ def test_a_threshold_stops_at_the_rate_that_the_footage_of_scene_and_base_model_
     for calibration in (alone, backed):
         lowest = calibration.lowest_per_day
         assert calibration.rate_set(0.1 * lowest) == lowest
-        assert calibration.rate_set(2 * lowest) == 2 * lowest
+        assert calibration.rate_set(1.1 * lowest) == 1.1 * lowest
         assert calibration.threshold(0.1 * lowest) == calibration.threshold(lowest)
         assert calibration.threshold(2 * lowest) <= calibration.threshold(lowest)
     assert backed.threshold(1.0) > alone.threshold(1.0)
@@ -351,3 +352,54 @@ def test_the_units_of_the_evidence_do_not_matter(scale: float, shift: float) -> 
     moved = calibrate([frames * scale + shift], 10, TailPrior())
     if location_and_scale(frames * scale)[1] > SMALLEST_SCALE:
         assert moved.threshold(1.0) == pytest.approx(plain.threshold(1.0), rel=1e-3)
+
+
+BASE = TailPrior(shape=0.0, scale=0.78, event_offset=0.55, event_shape=0.0, event_scale=0.88, event_rate=0.09, seconds=1759)
+
+
+def often_empty(share: float, *, seconds: float = 90.0, rate: float = 10.0) -> tuple[np.ndarray, np.ndarray]:
+    """Statistics of a place that is empty but for runs of five seconds in which people pass, and where those are."""
+    random = np.random.default_rng(4)
+    count, run = round(seconds * rate), round(5 * rate)
+    starts = np.arange(0, count, round(run / share))
+    moving = np.zeros(count, np.bool_)
+    for start in starts:
+        moving[start : start + run] = True
+    return np.where(moving, random.normal(1.4, 0.3, count), random.normal(-2.2, 0.05, count)), moving
+
+
+@pytest.mark.parametrize("share", [0.7, 0.5, 0.3, 0.15])
+def test_a_place_that_is_often_empty_has_the_threshold_of_a_busy_one(share: float) -> None:
+    frames, always = often_empty(1.0)
+    assert always.all()
+    busy = calibrate([frames], 10, BASE)
+    wanted = busy.statistic(busy.threshold(285))
+    frames, moving = often_empty(share)
+    calibration = calibrate([frames], 10, BASE, moving=[moving])
+    reached = calibration.statistic(calibration.threshold(285))
+    assert wanted - 0.5 < reached < wanted + 0.8
+    assert calibration.p_value(1.4) == pytest.approx(0.5, abs=0.15)  # of the frames in which something moves
+    assert calibration.seconds == busy.seconds == 90
+    blind = calibrate([frames], 10, BASE)
+    assert blind.statistic(blind.threshold(285)) > wanted + (2 if share <= 0.5 else 0)  # the gap between empty and busy is no spread
+
+
+def test_where_next_to_nothing_moves_all_frames_count() -> None:
+    frames = np.random.default_rng(1).normal(size=300)
+    moving = np.arange(300) < LEAST_MOVING - 1
+    assert calibrate([frames], 10, BASE, moving=[moving]) == calibrate([frames], 10, BASE)
+    assert calibrate([frames], 10, BASE, moving=[np.ones(300, np.bool_)]) == calibrate([frames], 10, BASE)
+
+
+def test_what_lasts_is_told_by_neighbouring_frames_still_ones_included() -> None:
+    frames = np.zeros(400)
+    moving = np.arange(400) % 2 == 0
+    frames[moving] = 5.0  # every second frame: nothing of it lasts
+    assert calibrate([frames], 10, BASE, moving=[moving]).event_start < 1.0
+
+
+def test_a_rate_above_that_of_all_events_is_not_said_to_be_set() -> None:
+    calibration = calibrate([np.random.default_rng(1).normal(size=9000)], 10, BASE)
+    highest = calibration.event_rate * DAY
+    assert calibration.rate_set(10 * highest) == pytest.approx(highest)
+    assert calibration.rate_set(highest / 2) == highest / 2

@@ -7,7 +7,16 @@ import pytest
 import torch
 
 from detectors.base import Scores
-from detectors.evidence import MOVING, PLACE_WEIGHT, SMALLEST_SPREAD, Fusion, Places, decide, learn_places
+from detectors.evidence import (
+    MOVING,
+    PLACE_WEIGHT,
+    SMALLEST_SPREAD,
+    Fusion,
+    Places,
+    decide,
+    learn_places,
+    something_moves,
+)
 from preprocess.geometry import CellGrid
 
 ROWS, COLUMNS = 12, 20
@@ -182,3 +191,12 @@ def test_tables_are_plain_32_bit_numbers_on_the_cells() -> None:
         assert table.shape == SHAPE
         assert table.dtype == np.float32
         assert np.isfinite(table).all()
+
+
+def test_something_moves_where_two_cells_that_count_do() -> None:
+    motion = np.zeros((4, 3, 5), np.float32)
+    motion[1, 0, 0] = motion[2, 0, :2] = motion[3, :, 4] = 2 * MOVING
+    assert something_moves(motion).tolist() == [False, False, True, True]
+    cells = np.ones((3, 5), np.bool_)
+    cells[:, 4] = False
+    assert something_moves(motion, cells).tolist() == [False, False, True, False]

@@ -13,13 +13,14 @@ import torch
 
 from detectors import fitting
 from detectors.avid import validation
+from detectors.avid.presets import paper_detector
 from detectors.avid.training import AvidTrainer
 from detectors.fitting import FitOptions, fit_scene
 from detectors.loss_curve import save_loss_curve
 from detectors.scene_model import Knowledge, SceneModel
 from preprocess.errors import InputError, ModelError, OutputError, UsageError
 from preprocess.temporal import WindowBuilder
-from tests.scenes import CPU32, Recorded, tiny_base, tiny_settings, walkers
+from tests.scenes import CPU32, Recorded, Scene, tiny_base, tiny_settings, walkers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -312,3 +313,44 @@ def test_the_tails_of_the_base_model_serve_the_default_recipe_only() -> None:
     paper = fit_scene(FOOTAGE, replace(options, preset="paper"), start=base, runtime=CPU32)
     assert ours.knowledge.calibrations["joint"].shape == 0.25
     assert paper.knowledge.calibrations["joint"].shape != 0.25
+
+
+def test_resuming_on_other_footage_is_refused_and_the_seed_is_that_of_the_training(tmp_path: Path) -> None:
+    interrupted(tmp_path / "state")
+    options = FitOptions(steps=6, seconds=None, resume_file=tmp_path / "state", resume=True, seed=7)
+    with pytest.raises(ModelError, match=r"state: was trained on other footage; give the same[^\n]*$"):
+        fit_scene(Recorded(walkers(width=128, height=96).film(10, 14)), options, runtime=CPU32)
+    assert fit_scene(FOOTAGE, options, runtime=CPU32).header.training["seed"] == 0
+
+
+def test_a_state_that_cannot_be_kept_does_not_end_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise RuntimeError("[enforce fail at inline_container.cc:672]")
+
+    monkeypatch.setattr(fitting.torch, "save", full)
+    monkeypatch.setattr(fitting, "RESUME_EVERY", 0.0)
+    model = fitted(resume_file=tmp_path / "state")
+    assert model.header.training["finished"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pictures_too_small_for_a_preset_are_refused_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = replace(tiny_settings(), detector=paper_detector())
+    monkeypatch.setattr(fitting, "recipe", lambda _: settings)
+    monkeypatch.setattr(fitting, "AvidTrainer", lambda *_, **__: pytest.fail("nothing is to be trained"))
+    small = walkers(width=48, height=40).film(10, 6)
+    with pytest.raises(InputError, match=r"pictures of 48x40 are too small for --preset default, .* needs 51 pixels"):
+        fit_scene(Recorded(small), FitOptions(steps=1, seconds=None), runtime=CPU32)
+
+
+def test_whether_anything_moved_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "calibrate_scene", lambda *_, **__: BARE)
+    assert fitted().header.trained_on["moved"]
+    still = fit_scene(Recorded(Scene().film(10, 8)), FitOptions(steps=1, seconds=None), runtime=CPU32)
+    assert not still.header.trained_on["moved"]
+
+
+def test_a_loss_curve_is_a_png_whatever_its_name(tmp_path: Path) -> None:
+    save_loss_curve(tmp_path / "curve.txt", [(1.0, 1.0, 1.0, 1.0)], [], 0)
+    assert (tmp_path / "curve.txt").read_bytes().startswith(b"\x89PNG")

@@ -259,3 +259,28 @@ def test_a_twentieth_of_irregular_frames_does_not_hide_the_same_irregularity_aft
     assert np.mean(alarms[0]) > 0.5
     assert np.mean(alarms[1]) > 0.5
     assert thresholds[1] < 1.5 * thresholds[0]
+
+
+def test_a_scene_is_measured_where_something_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning, "MEASURED_PICTURES", 60)
+    moving = SCENE.film(10, 7, start=20)
+    alone = read_measure(Recorded(moving))
+    late = read_measure(Recorded(Scene().film(10, 20) + moving))
+    assert late.body == pytest.approx(alone.body, rel=0.2)
+    assert late.fast_speed == pytest.approx(alone.fast_speed, rel=0.3)
+    monkeypatch.setattr(learning, "MOST_PICTURES", 60)  # the search ends
+    assert read_measure(Recorded(Scene().film(10, 20) + moving)).body is None
+
+
+def test_something_that_moves_at_the_very_end_is_measured_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning, "MEASURED_PICTURES", 150)
+    measure = read_measure(Recorded(Scene().film(10, 15) + SCENE.film(10, 7, start=20)))
+    assert measure.body is not None
+
+
+def test_a_first_picture_of_another_size_is_forgotten() -> None:
+    other = walkers(width=128, height=96).film(10, 0.2, segment=1)
+    assert len(other) == 2
+    measure = read_measure(Recorded([*other, *SCENE.film(10, 8, start=1, segment=2)]))
+    assert (measure.width, measure.height) == (96, 64)
+    assert measure.body is not None

@@ -175,3 +175,25 @@ def test_a_fast_step_is_told_in_working_pixels() -> None:
     windows = choose_windows(measure)
     _, step = scale_at(measure, windows)
     assert step == pytest.approx(80 * windows.width / 640 * float(windows.spacing), rel=0.05)
+
+
+def doubled(pictures: list[Picture], times: int = 2) -> list[Picture]:
+    """Every picture stored so many times, at as many times the rate."""
+    step = (pictures[1].pts - pictures[0].pts) / times
+    return [replace(picture, pts=picture.pts + n * step) for picture in pictures for n in range(times)]
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_pictures_that_are_stored_several_times_do_not_shorten_the_period(times: int) -> None:
+    pictures = walkers(5, width=240, height=136, body=14, speed=36).film(10, 6)
+    once, several = measure_scene(pictures), measure_scene(doubled(pictures, times))
+    assert several.period == once.period == Fraction(1, 10)
+    assert several.fast_speed == pytest.approx(once.fast_speed, rel=0.2)
+    assert choose_windows(several).spacing == choose_windows(once).spacing
+
+
+def test_a_still_scene_keeps_the_period_of_its_frames() -> None:
+    scene = Scene(width=320, height=180)
+    assert measure_scene(scene.film(25, 4)).period == Fraction(1, 25)
+    still = scene.film(25, 3) + walkers(2, width=320, height=180).film(25, 1, start=3)
+    assert measure_scene(still).period == Fraction(1, 25)

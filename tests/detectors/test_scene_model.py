@@ -190,3 +190,12 @@ def test_knowledge_comes_back_from_json(model: SceneModel) -> None:
     assert np.array_equal(again.places.inpainter_mean, known.places.inpainter_mean)
     with pytest.raises(KeyError):
         Knowledge.from_json({}, {})
+
+
+def test_a_source_whose_frames_do_not_fit_the_spacing_is_told(model: SceneModel) -> None:
+    spacing = model.windows.spacing
+    for fitting in (spacing, spacing / 2, spacing / 3, Fraction(1001, 1000) * spacing):
+        assert model.scorer(SIZE, period=fitting).notes == ()
+    uneven = model.scorer(SIZE, period=spacing * Fraction(5, 6))
+    assert uneven.windows == model.windows
+    assert "of which none fit" in uneven.notes[0]

@@ -82,7 +82,7 @@ def test_the_model_and_its_loss_curve_lie_side_by_side(fitted, tmp_path):
     assert (outcome.frames, outcome.footage_seconds, outcome.steps) == (50, 2.0, 3)
     assert not outcome.interrupted
     text = render_fit(outcome).plain
-    for words in ("0.1 s apart at 320x184", "about 12 of these pixels", "step 2", "4.17 false alarms an hour"):
+    for words in ("0.1 s apart at 320x184", "about 21 of these pixels", "step 2", "4.17 false alarms an hour"):
         assert words in text
 
 
@@ -182,3 +182,29 @@ def test_a_finished_training_outlives_a_model_that_cannot_be_saved(fitted, fitte
     monkeypatch.undo()
     fitted(resume=True)
     assert not (tmp_path / "gate.training").exists()
+
+
+def test_a_folder_is_no_place_for_the_loss_curve(fitted, fitter, tmp_path):
+    (tmp_path / "curves").mkdir()
+    with pytest.raises(OutputError, match=r"--loss-curve: .*curves is a folder"):
+        fitted(loss_curve=tmp_path / "curves")
+    assert fitter.asked == []
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "words"),
+    [
+        ({"moved": False}, "nothing moved in the footage"),
+        ({"pictures": 20_000, "footage_seconds": 800.0}, "its first 13m20s: a scene is learned from at most 20,000"),
+    ],
+)
+def test_what_the_footage_lacked_is_said(fitted, fitter, monkeypatch, trained_on, words):
+    original = Fitter.fit
+
+    def fit(self, *given, **named):
+        model = original(self, *given, **named)
+        model.header.trained_on.update(trained_on)
+        return model
+
+    monkeypatch.setattr(Fitter, "fit", fit)
+    assert words in render_fit(fitted()).plain
