@@ -354,7 +354,9 @@ def test_the_units_of_the_evidence_do_not_matter(scale: float, shift: float) -> 
         assert moved.threshold(1.0) == pytest.approx(plain.threshold(1.0), rel=1e-3)
 
 
-BASE = TailPrior(shape=0.0, scale=0.78, event_offset=0.55, event_shape=0.0, event_scale=0.88, event_rate=0.09, seconds=1759)
+BASE = TailPrior(
+    shape=0.0, scale=0.78, event_offset=0.55, event_shape=0.0, event_scale=0.88, event_rate=0.09, seconds=1759
+)
 
 
 def often_empty(share: float, *, seconds: float = 90.0, rate: float = 10.0) -> tuple[np.ndarray, np.ndarray]:
@@ -381,7 +383,8 @@ def test_a_place_that_is_often_empty_has_the_threshold_of_a_busy_one(share: floa
     assert calibration.p_value(1.4) == pytest.approx(0.5, abs=0.15)  # of the frames in which something moves
     assert calibration.seconds == busy.seconds == 90
     blind = calibrate([frames], 10, BASE)
-    assert blind.statistic(blind.threshold(285)) > wanted + (2 if share <= 0.5 else 0)  # the gap between empty and busy is no spread
+    # The gap between empty and busy frames is no spread of either.
+    assert blind.statistic(blind.threshold(285)) > wanted + (2 if share <= 0.5 else 0)
 
 
 def test_where_next_to_nothing_moves_all_frames_count() -> None:
