@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from detectors.base import Scores
+    from detectors.calibration import Calibration
     from detectors.scene_model import SceneModel
 
 BASE = small_base()
@@ -303,3 +304,23 @@ def test_pictures_of_the_empty_scene_are_few_and_spread_over_the_time() -> None:
     assert len(moments) <= LOOKS
     assert moments[0] == 0
     assert moments[-1] > 15_000
+
+
+def test_time_in_which_nothing_moves_is_no_part_of_the_scale() -> None:
+    def calibrated(*, often_empty: bool) -> Calibration:
+        found = learner()
+        for minute in range(4):
+            scores, times, segments = film(BASE, 60, [3, minute], 60 * minute)
+            if often_empty:
+                empty = torch.tensor([time % 20 >= 10 for time in times])
+                scores.detector[empty] -= 8
+                scores.residual[empty] -= 8
+                scores.motion[empty] = 0
+            found.take(scores, times, segments, [Use.NORMAL] * len(times))
+        return refreshed(found.snapshot()).model.knowledge.calibrations["joint"]
+
+    empty, busy = calibrated(often_empty=True), calibrated(often_empty=False)
+    assert empty.knots[0] == pytest.approx(busy.knots[0], abs=1.0)
+    assert empty.seconds == pytest.approx(busy.seconds)
+    reached = [calibration.statistic(calibration.threshold(285)) for calibration in (empty, busy)]
+    assert reached[0] == pytest.approx(reached[1], abs=1.5)
