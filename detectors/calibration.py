@@ -221,7 +221,7 @@ def cluster_peaks(statistics: NDArray[np.floating], threshold: float, gap: int) 
 
 def calibrate(
     segments: Sequence[NDArray[np.floating]],
-    frame_rate: float,
+    frame_rate: float | Sequence[float],
     prior: TailPrior,
     *,
     minimum_duration: float = 0.3,
@@ -233,7 +233,7 @@ def calibrate(
 
     Args:
         segments: frame statistics in order, one array per unbroken stretch.
-        frame_rate: scored frames per second.
+        frame_rate: scored frames per second, of all segments or of each.
         prior: tails from the base model.
         minimum_duration: seconds an event must last (as in the event machine).
         merge_gap: seconds below which two alarms are one event.
@@ -246,14 +246,15 @@ def calibrate(
     frames = np.concatenate([np.asarray(s, np.float64) for s in segments]) if segments else np.empty(0)
     if len(frames) == 0:
         raise ValueError("calibration needs scored normal footage")
-    seconds = len(frames) / frame_rate
+    rates = [frame_rate] * len(segments) if isinstance(frame_rate, int | float) else list(frame_rate)
+    seconds = sum(len(segment) / rate for segment, rate in zip(segments, rates, strict=True))
     busy = np.concatenate(moving) if moving is not None else np.ones(len(frames), np.bool_)
     if int(busy.sum()) < LEAST_MOVING:
         busy = np.ones(len(frames), np.bool_)
     frames = frames[busy]
     _, unit = location_and_scale(frames)
     if not busy.all():
-        unit *= math.sqrt(1 + FEW_BODIES * frame_rate / len(frames))
+        unit *= math.sqrt(1 + FEW_BODIES * len(busy) / seconds / len(frames))
     start = float(np.quantile(frames, TAIL_FROM))
     trusted = frames[frames <= np.quantile(frames, 1 - tolerated)] if tolerated else frames
     start_survival = 1 - TAIL_FROM
@@ -261,12 +262,11 @@ def calibrate(
     scale = _tail_scale(trusted[trusted > start] - start, prior.shape, prior.scale * unit, kept)
     quantiles = [q for q in BODY_QUANTILES if q < TAIL_FROM] + [TAIL_FROM]
     knots = np.quantile(frames, quantiles)
-    length = max(1, round(minimum_duration * frame_rate))
-    lasting = [sustained(s, length) for s in segments]
+    lasting = [sustained(s, max(1, round(minimum_duration * rate))) for s, rate in zip(segments, rates, strict=True)]
     joined = np.concatenate(lasting)[busy]
     event_start = float(np.quantile(joined, TAIL_FROM)) + prior.event_offset * unit
-    gap = max(1, round(merge_gap * frame_rate))
-    peaks = np.concatenate([cluster_peaks(s, event_start, gap) for s in lasting])
+    gaps = [max(1, round(merge_gap * rate)) for rate in rates]
+    peaks = np.concatenate([cluster_peaks(s, event_start, gap) for s, gap in zip(lasting, gaps, strict=True)])
     # Whatever reaches the highest frames may be one of the irregular ones: there it is known only to be high.
     bound = float(np.quantile(frames, 1 - tolerated)) - event_start if tolerated else math.inf
     event_scale = _censored_scale(peaks - event_start, bound, prior.event_scale * unit)

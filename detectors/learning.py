@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -323,13 +324,16 @@ def calibrate_scene(
         rows = list(range(0, len(places_from), max(1, len(places_from) // MOST_PLACE_WINDOWS)))
         usual = list(_scores(places_from, detector, rows, budget))
     places = learn_places(scores for scores, _ in usual)
-    rate = 1.0 / _window_period(bank)
     moves = np.concatenate([something_moves(scores.motion.cpu().numpy()) for scores, _ in scored])
     calibrations: dict[Decision, Calibration] = {}
     for decision in DECISIONS:
         segments = frame_statistics(scored, bank, places, known, decision)
         calibrations[decision] = calibrate(
-            segments, rate, known.priors[decision], tolerated=TOLERATED, moving=as_segments(moves, segments)
+            segments,
+            _frame_rates(bank, [row for _, part in scored for row in part], segments),
+            known.priors[decision],
+            tolerated=TOLERATED,
+            moving=as_segments(moves, segments),
         )
     seen = [scores for scores, _ in usual]
     visits = np.sum([feet(scores.motion.cpu().numpy()).sum(0) for scores in seen], axis=0)
@@ -410,7 +414,18 @@ def as_segments(values: NDArray[np.bool_], segments: Sequence[NDArray[np.floatin
     return np.split(values, np.cumsum([len(segment) for segment in segments])[:-1])
 
 
-def _window_period(bank: WindowBank) -> float:
-    """Seconds between neighbouring windows."""
-    steps = [float(b - a) for a, b in zip(bank.times, bank.times[1:], strict=False) if b > a]
-    return float(np.median(steps)) if steps else float(bank.settings.spacing)
+def _frame_rates(bank: WindowBank, rows: list[int], segments: Sequence[NDArray[np.floating]]) -> list[float]:
+    """Windows a second in each segment; clips of different rates may be learned from together."""
+    usual = _window_period(bank.times) or float(bank.settings.spacing)
+    times = [bank.times[row] for row in rows]
+    ends = np.cumsum([len(segment) for segment in segments]).tolist()
+    return [
+        1.0 / (_window_period(times[end - len(segment) : end]) or usual)
+        for end, segment in zip(ends, segments, strict=True)
+    ]
+
+
+def _window_period(times: Sequence[Fraction]) -> float | None:
+    """Seconds between neighbouring windows; None where there are no two."""
+    steps = [float(b - a) for a, b in pairwise(times) if b > a]
+    return float(np.median(steps)) if steps else None

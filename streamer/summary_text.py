@@ -198,7 +198,7 @@ def _rates(asked: float | None, supported: float | None, lowest: float | None = 
         return text
     if supported <= asked:
         return f"{text}, which the normal footage supports"
-    return f"{text}\nthis much normal footage supports {_rate(supported)} by itself; more supports fewer"
+    return f"{text}\nthe footage behind it supports {_rate(supported)} by itself; more supports fewer"
 
 
 def lowest_rate(calibration: Mapping[str, object]) -> float | None:

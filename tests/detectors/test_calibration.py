@@ -406,3 +406,16 @@ def test_a_rate_above_that_of_all_events_is_not_said_to_be_set() -> None:
     highest = calibration.event_rate * DAY
     assert calibration.rate_set(10 * highest) == pytest.approx(highest)
     assert calibration.rate_set(highest / 2) == highest / 2
+
+
+def test_segments_of_different_rates_are_as_long_as_they_are() -> None:
+    random = np.random.default_rng(2)
+    slow, fast = random.normal(size=600), random.normal(size=1800)
+    both = calibrate([slow, fast], [10, 30], BASE)
+    assert both.seconds == pytest.approx(120)
+    assert calibrate([slow], [10], BASE) == calibrate([slow], 10, BASE)
+    # What lasts is told by time: three frames of the one, nine of the other.
+    steps = np.repeat(random.normal(size=600), 3)
+    assert calibrate([steps[::3], steps], [10, 30], BASE).event_start == pytest.approx(
+        calibrate([steps[::3]], 10, BASE).event_start, abs=0.15
+    )

@@ -284,3 +284,10 @@ def test_a_first_picture_of_another_size_is_forgotten() -> None:
     measure = read_measure(Recorded([*other, *SCENE.film(10, 8, start=1, segment=2)]))
     assert (measure.width, measure.height) == (96, 64)
     assert measure.body is not None
+
+
+def test_clips_of_different_rates_count_by_their_time(base: SceneModel) -> None:
+    pictures = SCENE.film(10, 12) + SCENE.film(30, 6, start=20, segment=1)
+    model = learn_scene(Recorded(pictures), base, budget_seconds=AMPLE, adapt=False)
+    for calibration in model.knowledge.calibrations.values():
+        assert calibration.seconds == pytest.approx(18 - 2 * 0.5, abs=0.5)

@@ -87,7 +87,7 @@ def test_an_ordinary_run_reads_like_this():
         "            00:41.2   3.7s  00:42.6     1 in 320,000",
         "            01:01.0  14.1s  01:02.6  1 in 32 million",
         "  threshold set for 1 false alarm a day",
-        "            this much normal footage supports 14.2 false alarms an hour by itself; more supports fewer",
+        "            the footage behind it supports 14.2 false alarms an hour by itself; more supports fewer",
         "  speed     50 frames/s, 4.0x real time, took 21s",
         "  skipped   0 dropped, 0 corrupt, 0 decode errors, 0 gaps; 5 frames without a score (start 5)",
         "  outputs   nowhere/gate.avid",
