@@ -27,7 +27,7 @@ SECONDS_PER_DAY = 86_400.0
 BODY_QUANTILES = tuple(np.concatenate([np.linspace(0, 0.9, 19), np.linspace(0.91, 0.99, 9), [0.995]]).tolist())
 TAIL_FROM = 0.90  # quantile of the scene's own frames at which the tail begins
 HIGHEST_LEVEL = 15.9  # levels are stored in 8 bits of 1/16
-LEAST_MOVING = 30  # frames in which something moves; of fewer nothing is known, and all frames are taken
+LEAST_MOVING = 10  # frames in which something moves; of fewer nothing is known, and all frames are taken
 FEW_BODIES = 5.0  # seconds with motion: where a scene is mostly empty, so many show hardly more than one body
 BASE_WEIGHT = 12.0  # how many own exceedances the base model's tail scale is worth
 
