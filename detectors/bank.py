@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from detectors.scene import MOST_PICTURES
+from detectors.stretches import SpreadPictures
 from preprocess.pictures import GREY_LEVELS_PER_UNIT, WindowSettings
 from preprocess.temporal import (
     MEAN_GREY,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from preprocess.pictures import Luma, Picture, WindowMode
+    from preprocess.pictures import Picture, WindowMode
 
 BACKGROUND_PICTURES = 41
 MOTION_CELL = 8  # pixels; crops are drawn by the motion within cells of this side
@@ -52,6 +53,7 @@ class WindowBank:
         background: ``(H, W)`` float32 median picture, grey levels.
         times, segments: of every window of ``tables[1]``.
         seconds: length of the footage in seconds.
+        every: one stretch in so many was kept of footage too long for memory.
     """
 
     settings: WindowSettings
@@ -62,6 +64,7 @@ class WindowBank:
     times: tuple[Fraction, ...]
     segments: tuple[int, ...]
     seconds: float
+    every: int = 1
 
     def __len__(self) -> int:
         """The number of windows at the scene's own spacing."""
@@ -97,6 +100,7 @@ def build_bank(
     *,
     keep_going: Callable[[], bool] = lambda: True,
     most_pictures: int = MOST_PICTURES,
+    spread: bool = False,
 ) -> WindowBank:
     """Read footage into a bank.
 
@@ -105,29 +109,24 @@ def build_bank(
         settings: spacing, working size and mode of the scene.
         keep_going: asked at every picture; False ends the reading with what is there.
         most_pictures: memory bound; reading stops there.
+        spread: read on beyond it, and keep whole stretches spread over all that was read.
 
     Returns:
         The bank; it may hold no window where the footage is too short or too broken.
     """
-    lumas: list[Luma] = []
-    times: list[Fraction] = []
-    starts: list[int] = []
-    numbers: list[int] = []
-    segment: int | None = None
+    sample = SpreadPictures(most_pictures)
     for picture in pictures:
-        if picture.segment != segment:
-            segment = picture.segment
-            starts.append(len(lumas))
-        lumas.append(to_working_size(picture.luma, settings.width, settings.height))
-        times.append(picture.pts)
-        numbers.append(picture.segment)
-        if len(lumas) >= most_pictures or not keep_going():
+        if sample.wants:
+            sample.keep(picture, to_working_size(picture.luma, settings.width, settings.height))
+        else:
+            sample.skip()
+        if (not spread and len(sample.lumas) >= most_pictures) or not keep_going():
             break
-    ends = [*starts[1:], len(lumas)] if starts else []
+    lumas, times, numbers = sample.lumas, sample.times, sample.numbers()
     rows: dict[int, list[tuple[int, ...]]] = {multiple: [] for multiple in (1, *FASTER_MULTIPLES)}
     seconds = 0.0
     steps = recent_steps()  # as in WindowBuilder: the same pictures must give the same windows
-    for start, end in zip(starts, ends, strict=True):
+    for start, end in sample.runs():
         firsts = dict.fromkeys(rows, start)
         for last in range(start + 1, end):
             steps.append(times[last] - times[last - 1])
@@ -157,6 +156,7 @@ def build_bank(
         times=tuple(times[index] for index in newest),
         segments=tuple(numbers[index] for index in newest),
         seconds=seconds,
+        every=sample.every,
     )
 
 

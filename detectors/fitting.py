@@ -38,6 +38,7 @@ HELD_OUT = 0.2  # share of the windows, the last ones, that train nothing: they 
 CHECKPOINTS = 6  # times a training is looked at
 CLEARLY_BETTER = 0.005  # ranking by which an earlier state must be better to be kept: later ones have settled more
 LEAST_WINDOWS = 20
+LEAST_READING = 60.0  # seconds that reading may take, however short the training
 FITTED_FUSION = Fusion(0.5, 0.5)  # after minutes on a camera both networks know it: none is preferred, no label asked
 RESUME_EVERY = 30.0  # seconds between two savings of the training state
 
@@ -97,7 +98,15 @@ def fit_scene(
     progress(LearnProgress("reading", 0.0))
     measure = read_measure(footage)
     windows = choose_windows(measure, mode=settings.mode)
-    bank = read_bank(footage, windows)
+    began, in_time = time.monotonic(), True
+
+    def keep_going() -> bool:
+        """Whether reading has taken less time than the training will: a day of footage takes an hour to decode."""
+        nonlocal in_time
+        in_time = options.seconds is None or time.monotonic() - began < max(options.seconds, LEAST_READING)
+        return in_time
+
+    bank = read_bank(footage, windows, keep_going=keep_going, spread=True)
     if len(bank) < LEAST_WINDOWS:
         raise InputError(f"only {len(bank)} windows of normal footage; fit wants at least {LEAST_WINDOWS}: give more")
     _refuse_too_small(settings, windows, options.preset)
@@ -139,6 +148,8 @@ def fit_scene(
             "windows": len(bank),
             "pictures": len(bank.pictures),
             "moved": measure.body is not None,
+            "one_stretch_in": bank.every,
+            "read_to_the_end": in_time,
             "started_from": start.header.trained_on if start is not None and weights is not None else {},
         },
         training={

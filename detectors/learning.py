@@ -208,15 +208,30 @@ def _measured(pictures: list[Picture], size: tuple[int, int]) -> list[tuple[Scen
         return []
 
 
-def read_bank(footage: Footage, windows: WindowSettings, budget: Budget | None = None) -> WindowBank:
+def read_bank(
+    footage: Footage,
+    windows: WindowSettings,
+    budget: Budget | None = None,
+    *,
+    keep_going: Callable[[], bool] = lambda: True,
+    spread: bool = False,
+) -> WindowBank:
     """Read footage into a bank, as far as the budget allows.
+
+    Args:
+        footage: normal pictures.
+        windows: of the scene.
+        budget: what time there is; None: any.
+        keep_going: asked at every picture; False ends the reading with what is there.
+        spread: of footage too long for memory keep stretches spread over all of it, not its beginning.
 
     Raises:
         InputError: there is not one window.
     """
     stream = footage.pictures()
     try:
-        bank = build_bank(_affordable(stream, budget, READING_SHARE, LEAST_READ + 5 * windows.spacing), windows)
+        pictures = _affordable(stream, budget, READING_SHARE, LEAST_READ + 5 * windows.spacing)
+        bank = build_bank(pictures, windows, keep_going=keep_going, spread=spread)
     finally:
         stream.close()
     if len(bank) == 0:

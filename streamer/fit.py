@@ -138,9 +138,13 @@ def _outcome(
         details["scene"] = "nothing moved in the footage; size and spacing are the usual ones"
     elif isinstance(body, int | float):
         details["scene"] = f"bodies about {body / CORE_SHARE:.0f} of these pixels wide"
-    if int(trained_on.get("pictures", 0)) >= MOST_PICTURES:
-        read = format_duration(round(float(trained_on["footage_seconds"])))
-        details["footage"] = f"its first {read}: a scene is learned from at most {MOST_PICTURES:,} pictures"
+    if int(trained_on.get("one_stretch_in", 1)) > 1:
+        details["footage"] = (
+            f"one stretch in {trained_on['one_stretch_in']} of it, spread over all:"
+            f" at most {MOST_PICTURES:,} pictures fit in memory"
+        )
+    if not trained_on.get("read_to_the_end", True):
+        details["unread"] = "the end of the footage: reading it took as long as the training"
     if "best_step" in training:
         details["best"] = f"step {training['best_step']:,}, by held-out footage"
     return FitOutcome(

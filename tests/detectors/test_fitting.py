@@ -344,9 +344,19 @@ def test_pictures_too_small_for_a_preset_are_refused_before_training(monkeypatch
         fit_scene(Recorded(small), FitOptions(steps=1, seconds=None), runtime=CPU32)
 
 
+def test_reading_takes_no_longer_than_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "calibrate_scene", lambda *_, **__: BARE)
+    options = FitOptions(seconds=1e-9)
+    assert fit_scene(FOOTAGE, options, runtime=CPU32).header.trained_on["read_to_the_end"]
+    monkeypatch.setattr(fitting, "LEAST_READING", 0.0)
+    with pytest.raises(InputError, match=r"only 0 windows of normal footage|nothing to learn from"):
+        fit_scene(FOOTAGE, options, runtime=CPU32)
+
+
 def test_whether_anything_moved_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "calibrate_scene", lambda *_, **__: BARE)
     assert fitted().header.trained_on["moved"]
+    assert fitted().header.trained_on["one_stretch_in"] == 1
     still = fit_scene(Recorded(Scene().film(10, 8)), FitOptions(steps=1, seconds=None), runtime=CPU32)
     assert not still.header.trained_on["moved"]
 

@@ -195,7 +195,8 @@ def test_a_folder_is_no_place_for_the_loss_curve(fitted, fitter, tmp_path):
     ("trained_on", "words"),
     [
         ({"moved": False}, "nothing moved in the footage"),
-        ({"pictures": 20_000, "footage_seconds": 800.0}, "its first 13m20s: a scene is learned from at most 20,000"),
+        ({"one_stretch_in": 4}, "one stretch in 4 of it, spread over all: at most 20,000 pictures"),
+        ({"read_to_the_end": False}, "the end of the footage: reading it took as long as the training"),
     ],
 )
 def test_what_the_footage_lacked_is_said(fitted, fitter, monkeypatch, trained_on, words):
