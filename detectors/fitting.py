@@ -127,7 +127,9 @@ def fit_scene(
         device=str(runtime.device),
     )
     blur = settings.blur * body
-    training = _Training(trainer, settings, held_out, scale, blur, runtime, options)
+    # What was read until time was up is not to the picture the same the next time: it is told by its windows alone.
+    learned_from = [*preprocessing_json(windows).values(), body, step, *([len(bank)] if in_time else [])]
+    training = _Training(trainer, settings, held_out, scale, blur, runtime, options, learned_from)
     best = training.run(progress, stop)
     detector = Avid(settings, best, blur=blur, runtime=runtime)
     known = (
@@ -185,6 +187,7 @@ class _Training:
         blur: float,
         runtime: Runtime,
         options: FitOptions,
+        footage: list[Any],
     ) -> None:
         self.trainer = trainer
         self.settings = settings
@@ -200,7 +203,7 @@ class _Training:
         self._best_figure = -np.inf
         self._next_look = 0.0
         self._spent = 0.0
-        self._footage = [*preprocessing_json(held_out.settings).values(), scale.body, scale.step, len(held_out)]
+        self._footage = footage
         self.finished = False
 
     def run(self, progress: Callable[[LearnProgress], None], stop: Callable[[], bool]) -> dict[str, torch.Tensor]:

@@ -54,8 +54,7 @@ class Piece:
 
     def rate_set(self, asked: float) -> float:
         """Events per day that the threshold is set for: no lower than footage bears out, no higher than its start."""
-        calibration = self.calibration
-        return min(calibration.rate_set(asked), calibration.event_rate * SECONDS_PER_DAY)
+        return self.calibration.rate_set(asked)
 
     def events(self, asked: float) -> list[tuple[float, float]]:
         """First and last alarming moment of every event at a rate, seconds, by the shipped event machine.

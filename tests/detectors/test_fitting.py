@@ -16,6 +16,7 @@ from detectors.avid import validation
 from detectors.avid.presets import paper_detector
 from detectors.avid.training import AvidTrainer
 from detectors.fitting import FitOptions, fit_scene
+from detectors.learning import read_bank
 from detectors.loss_curve import save_loss_curve
 from detectors.scene_model import Knowledge, SceneModel
 from preprocess.errors import InputError, ModelError, OutputError, UsageError
@@ -23,9 +24,11 @@ from preprocess.temporal import WindowBuilder
 from tests.scenes import CPU32, Recorded, Scene, tiny_base, tiny_settings, walkers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from detectors.avid.settings import AvidSettings
+    from detectors.bank import WindowBank
     from detectors.learning import LearnProgress
 
 SCENE = walkers()
@@ -321,6 +324,26 @@ def test_resuming_on_other_footage_is_refused_and_the_seed_is_that_of_the_traini
     with pytest.raises(ModelError, match=r"state: was trained on other footage; give the same[^\n]*$"):
         fit_scene(Recorded(walkers(width=128, height=96).film(10, 14)), options, runtime=CPU32)
     assert fit_scene(FOOTAGE, options, runtime=CPU32).header.training["seed"] == 0
+
+
+def test_footage_that_was_read_in_part_is_resumed_though_another_part_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = iter([50, 70])
+
+    def in_part(*given: object, keep_going: Callable[[], bool], **named: object) -> WindowBank:
+        monkeypatch.setattr(fitting, "LEAST_READING", -1.0)
+        assert not keep_going()
+        bank = read_bank(*given, **named)
+        return bank.part(0, next(parts))
+
+    monkeypatch.setattr(fitting, "read_bank", in_part)
+    monkeypatch.setattr(fitting, "calibrate_scene", lambda *_, **__: BARE)
+    path, stop = tmp_path / "state", Interrupt(1)
+    options = FitOptions(seconds=1e-9, resume_file=path)
+    fit_scene(FOOTAGE, options, runtime=CPU32, progress=stop.progress, stop=stop)
+    model = fit_scene(FOOTAGE, replace(options, resume=True), runtime=CPU32)
+    assert not model.header.trained_on["read_to_the_end"]
 
 
 def test_a_state_that_cannot_be_kept_does_not_end_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
